@@ -1,0 +1,1 @@
+//! The pure parts of the Kubernetes API that Drover speaks: text in, values out; no IO, no clock, no runtime.

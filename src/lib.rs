@@ -1,0 +1,1 @@
+//! Drover: a multi-cluster Kubernetes gateway.

@@ -1,0 +1,3 @@
+//! The command line starts here.
+
+fn main() {}
