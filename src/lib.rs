@@ -1,1 +1,7 @@
 //! Drover: a multi-cluster Kubernetes gateway.
+//!
+//! The rooms, in the order a request meets them. Arrows go one way:
+//! `world ← {identity, cluster} ← gateway ← server ← cli`; `config` and `telemetry` stand beside them.
+
+pub mod secret;
+pub mod world;

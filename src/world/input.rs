@@ -1,0 +1,216 @@
+//! What feeds the world: one plain value per object of the management plane, already validated.
+//!
+//! The config folder makes these today; watches of the management plane make the same values.
+
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+
+use jiff::Timestamp;
+
+use super::TokenHash;
+use crate::secret::Secret;
+
+/// Every object of one source at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Inputs {
+    /// People and robots.
+    pub users: Vec<UserInput>,
+    /// Credentials.
+    pub tokens: Vec<TokenInput>,
+    /// Clusters under management.
+    pub clusters: Vec<ClusterInput>,
+    /// Who has which role template in which cluster.
+    pub bindings: Vec<BindingInput>,
+}
+
+/// A `User` of `management.cattle.io/v3`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserInput {
+    /// `metadata.name`, such as `u-abc12`: what a cluster sees as the user name.
+    pub name: Arc<str>,
+    /// `metadata.uid`, where the object has one.
+    pub uid: Option<Arc<str>>,
+    /// The login name.
+    pub username: Arc<str>,
+    /// For people to read.
+    pub display_name: Arc<str>,
+    /// A disabled user is refused everywhere.
+    pub enabled: bool,
+    /// `<provider>_user://<id>`; `local://<name>` is always one of them.
+    pub principal_ids: Vec<Arc<str>>,
+    /// Limits of this user; `None` takes the server's default.
+    pub limits: LimitsInput,
+}
+
+/// A `Token` of `management.cattle.io/v3`; only its hash is ever stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenInput {
+    /// `metadata.name`.
+    pub name: Arc<str>,
+    /// SHA-256 of the whole token text.
+    pub hash: TokenHash,
+    /// `metadata.name` of its user.
+    pub user: Arc<str>,
+    /// A token scoped to one cluster works nowhere else.
+    pub cluster: Option<Arc<str>>,
+    /// Principals of the groups that the provider gave at sign-in.
+    pub group_principals: Vec<Arc<str>>,
+    /// A disabled token is refused.
+    pub enabled: bool,
+    /// No request is let through from this moment on.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A `Cluster` of `management.cattle.io/v3`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterInput {
+    /// `metadata.name`: the id in paths and host names.
+    pub id: Arc<str>,
+    /// For people to read.
+    pub display_name: Arc<str>,
+    /// How it is reached.
+    pub connection: Arc<Connection>,
+    /// Whether a credential that may do everything is accepted.
+    pub allow_administrator: bool,
+    /// Limits over all callers of this cluster.
+    pub limits: LimitsInput,
+}
+
+/// A `ClusterRoleTemplateBinding` of `management.cattle.io/v3`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BindingInput {
+    /// `metadata.namespace/metadata.name`; unique.
+    pub name: Arc<str>,
+    /// The cluster's id.
+    pub cluster: Arc<str>,
+    /// `roleTemplateName`.
+    pub template: Arc<str>,
+    /// Whom it binds.
+    pub subject: Subject,
+}
+
+/// Whom a binding names. The variants keep names of different kinds apart, so that no two can be confused.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Subject {
+    /// `userName`: the `metadata.name` of a User.
+    User(Arc<str>),
+    /// `userPrincipalName`.
+    UserPrincipal(Arc<str>),
+    /// `groupName`.
+    Group(Arc<str>),
+    /// `groupPrincipalName`.
+    GroupPrincipal(Arc<str>),
+}
+
+/// Limits of a user or a cluster; `None` takes the server's default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LimitsInput {
+    /// Requests under way at once, without watches and upgrades.
+    pub in_flight: Option<u32>,
+    /// Requests a second, sustained.
+    pub per_second: Option<u32>,
+    /// Requests let through at once above the rate.
+    pub burst: Option<u32>,
+}
+
+/// How a cluster's apiserver is reached: the resolved content of one kubeconfig context.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// `https` or `http`.
+    pub https: bool,
+    /// Host name or address, without brackets.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Path before `/api`, without a slash at its end; mostly empty.
+    pub path_prefix: String,
+    /// `tls-server-name`: the name to verify when it is not the host.
+    pub tls_server_name: Option<String>,
+    /// PEM of the authorities to trust; `None` is the system's set, and refused where there is none.
+    pub ca: Option<DataOrFile>,
+    /// `insecure-skip-tls-verify`.
+    pub insecure_skip_tls_verify: bool,
+    /// `proxy-url` (`http`, `https` or `socks5`), from admin files only.
+    pub proxy_url: Option<String>,
+    /// What proves the gateway's identity to the cluster.
+    pub auth: Auth,
+}
+
+/// Bytes given inline, or a file that is read again when it changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DataOrFile {
+    /// Inline data.
+    Data(Secret<Arc<[u8]>>),
+    /// An absolute path, from admin files only.
+    File(PathBuf),
+}
+
+/// A credential of the gateway in a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Auth {
+    /// `client-certificate` and `client-key`, PEM.
+    ClientCertificate {
+        /// The chain.
+        certificate: DataOrFile,
+        /// The private key.
+        key: DataOrFile,
+    },
+    /// `token`, or `tokenFile`.
+    Token(DataOrFile),
+    /// `exec`: a `client.authentication.k8s.io` plugin, from admin files only.
+    Exec(ExecPlugin),
+}
+
+/// An exec credential plugin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExecPlugin {
+    /// `v1` or `v1beta1`.
+    pub api_version: String,
+    /// The program; a relative path is taken from the kubeconfig's folder.
+    pub command: String,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Added to the environment.
+    pub env: Vec<(String, Secret<String>)>,
+    /// `provideClusterInfo`: passes the cluster in `KUBERNETES_EXEC_INFO`.
+    pub provide_cluster_info: bool,
+}
+
+/// The names that a cluster lets the gateway's account impersonate.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Published {
+    /// User names.
+    pub users: Names,
+    /// Role groups.
+    pub groups: Names,
+    /// Whether a uid may be sent.
+    pub uids: bool,
+    /// Extra keys that may be sent.
+    pub extras: Names,
+    /// The account may do everything there.
+    pub administrator: bool,
+}
+
+/// A set of names, or every name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Names {
+    /// Any name.
+    Any,
+    /// These.
+    Only(BTreeSet<Arc<str>>),
+}
+
+impl Names {
+    /// Whether `name` is among them.
+    pub fn contains(&self, name: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Only(names) => names.contains(name),
+        }
+    }
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self::Only(BTreeSet::new())
+    }
+}
