@@ -1,1 +1,5 @@
 //! The pure parts of the Kubernetes API that Drover speaks: text in, values out; no IO, no clock, no runtime.
+
+pub mod request_info;
+pub mod route;
+pub mod target;
