@@ -1,0 +1,65 @@
+//! One generation of the world: look-ups only.
+
+use std::sync::Arc;
+
+use rpds::HashTrieMapSync;
+
+use super::{
+    TokenHash,
+    input::Subject,
+    rows::{ClusterRow, SubjectId, TokenRow, UserRow},
+};
+
+/// An immutable snapshot of all that decisions read.
+#[derive(Clone, Debug, Default)]
+pub struct World {
+    pub(super) generation: u64,
+    pub(super) users: HashTrieMapSync<Arc<str>, Arc<UserRow>>,
+    pub(super) tokens: HashTrieMapSync<TokenHash, Arc<TokenRow>>,
+    pub(super) clusters: HashTrieMapSync<Arc<str>, Arc<ClusterRow>>,
+    pub(super) subjects: HashTrieMapSync<Subject, SubjectId>,
+    /// User principals to user names: how a client certificate finds its User.
+    pub(super) principals: HashTrieMapSync<Arc<str>, Arc<str>>,
+}
+
+impl World {
+    /// Counts publications; a later snapshot has a greater one.
+    pub const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The token with this hash.
+    pub fn token(&self, hash: &TokenHash) -> Option<&Arc<TokenRow>> {
+        self.tokens.get(hash)
+    }
+
+    /// The user of this `metadata.name`.
+    pub fn user(&self, name: &str) -> Option<&Arc<UserRow>> {
+        self.users.get(name)
+    }
+
+    /// The user that owns this principal.
+    pub fn user_by_principal(&self, principal: &str) -> Option<&Arc<UserRow>> {
+        self.principals.get(principal).and_then(|name| self.users.get(name))
+    }
+
+    /// The cluster of this id.
+    pub fn cluster(&self, id: &str) -> Option<&Arc<ClusterRow>> {
+        self.clusters.get(id)
+    }
+
+    /// All clusters, in no order.
+    pub fn clusters(&self) -> impl Iterator<Item = &Arc<ClusterRow>> {
+        self.clusters.values()
+    }
+
+    /// All users, in no order.
+    pub fn users(&self) -> impl Iterator<Item = &Arc<UserRow>> {
+        self.users.values()
+    }
+
+    /// The id of a subject that some object names; `None` where nothing does, so that no binding can match it.
+    pub fn subject(&self, subject: &Subject) -> Option<SubjectId> {
+        self.subjects.get(subject).copied()
+    }
+}
