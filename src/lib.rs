@@ -3,5 +3,6 @@
 //! The rooms, in the order a request meets them. Arrows go one way:
 //! `world ← {identity, cluster} ← gateway ← server ← cli`; `config` and `telemetry` stand beside them.
 
+pub mod identity;
 pub mod secret;
 pub mod world;

@@ -69,11 +69,7 @@ impl<'a> RequestInfo<'a> {
     ///
     /// # Errors
     /// The deprecated verb prefixes `watch` and `proxy` with no resource after them.
-    pub fn read(
-        method: &Method,
-        path: &'a str,
-        query: Query<'a>,
-    ) -> Result<Self, RequestInfoError> {
+    pub fn read(method: &Method, path: &'a str, query: Query<'a>) -> Result<Self, RequestInfoError> {
         let mut info = Self::non_resource(method, path);
         let mut parts = Parts::of(path);
         if !parts.has(3) {
@@ -154,11 +150,7 @@ impl<'a> RequestInfo<'a> {
     /// What the query decides: list or watch, the name that a field selector asks for, the selectors themselves.
     fn read_query(&mut self, query: Query<'a>, verb_by_prefix: bool) {
         if self.name.is_empty() && self.verb == Verb::Get {
-            self.verb = if query.flag("watch") {
-                Verb::Watch
-            } else {
-                Verb::List
-            };
+            self.verb = if query.flag("watch") { Verb::Watch } else { Verb::List };
             if let Some(name) = selector::required_name(query) {
                 self.name = name;
             }
@@ -181,11 +173,7 @@ impl<'a> RequestInfo<'a> {
     /// Whether the subresource is one that clients upgrade: exec, attach, portforward, and proxy, which passes on
     /// what the application behind speaks.
     pub fn is_upgrade_subresource(&self) -> bool {
-        self.is_resource
-            && matches!(
-                self.subresource,
-                "exec" | "attach" | "portforward" | "proxy"
-            )
+        self.is_resource && matches!(self.subresource, "exec" | "attach" | "portforward" | "proxy")
     }
 
     /// Whether the request may last as long as its client likes, so that no deadline and no short-call limit fits it.

@@ -46,9 +46,7 @@ pub enum TargetError {
     #[error("the request target must be a path that begins with `/`")]
     Form,
     /// The path begins with `/k8s/clusters/` and goes on with no cluster id.
-    #[error(
-        "the path must name a cluster: `/k8s/clusters/<id>/`, where the id is a lower-case DNS label"
-    )]
+    #[error("the path must name a cluster: `/k8s/clusters/<id>/`, where the id is a lower-case DNS label")]
     ClusterId,
     /// `//` in the path.
     #[error("the path must not hold an empty segment (`//`)")]
@@ -95,12 +93,7 @@ impl TargetError {
 ///
 /// # Errors
 /// Any target with more than one reading; see [`TargetError`].
-pub fn read<'a>(
-    version: Version,
-    method: &Method,
-    uri: &'a Uri,
-    routing: Routing,
-) -> Result<Target<'a>, TargetError> {
+pub fn read<'a>(version: Version, method: &Method, uri: &'a Uri, routing: Routing) -> Result<Target<'a>, TargetError> {
     if !is_served(method) {
         return Err(TargetError::Method);
     }
@@ -125,25 +118,14 @@ pub fn read<'a>(
     if !query.raw().is_empty() && path::proxy_tail(raw).is_none() {
         query.check()?;
     }
-    Ok(Target {
-        cluster,
-        raw,
-        path,
-        query,
-    })
+    Ok(Target { cluster, raw, path, query })
 }
 
 /// The methods that a Kubernetes API serves.
 fn is_served(method: &Method) -> bool {
     matches!(
         *method,
-        Method::GET
-            | Method::HEAD
-            | Method::POST
-            | Method::PUT
-            | Method::PATCH
-            | Method::DELETE
-            | Method::OPTIONS
+        Method::GET | Method::HEAD | Method::POST | Method::PUT | Method::PATCH | Method::DELETE | Method::OPTIONS
     )
 }
 

@@ -1,9 +1,5 @@
 //! Requests read as kube-apiserver reads them.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use apimachinery::request_info::{RequestInfo, RequestInfoError, Verb};
 use apimachinery::target::Query;
@@ -97,18 +93,9 @@ fn a_resource_request_is_read_as_kube_apiserver_reads_it() {
 
 #[test]
 fn a_path_that_is_no_resource_keeps_its_method_as_verb() {
-    for path in [
-        "/",
-        "/api",
-        "/api/",
-        "/api/v1",
-        "/apis",
-        "/apis/apps",
-        "/apis/apps/v1",
-        "/healthz",
-        "/version",
-        "/a/b/c/d",
-    ] {
+    for path in
+        ["/", "/api", "/api/", "/api/v1", "/apis", "/apis/apps", "/apis/apps/v1", "/healthz", "/version", "/a/b/c/d"]
+    {
         for (method, verb) in [
             ("GET", "get"),
             ("HEAD", "head"),
@@ -120,10 +107,7 @@ fn a_path_that_is_no_resource_keeps_its_method_as_verb() {
         ] {
             let info = read(&method.parse().unwrap(), path);
             assert!(!info.is_resource, "{path}");
-            assert_eq!(
-                (info.verb.as_str(), info.path, info.resource),
-                (verb, path, "")
-            );
+            assert_eq!((info.verb.as_str(), info.path, info.resource), (verb, path, ""));
         }
     }
 }
@@ -132,10 +116,7 @@ fn a_path_that_is_no_resource_keeps_its_method_as_verb() {
 fn a_verb_prefix_with_nothing_after_it_is_an_error() {
     for path in ["/api/v1/watch", "/api/v1/proxy/", "/apis/apps/v1/watch"] {
         let refused = RequestInfo::read(&Method::GET, path, Query::default()).unwrap_err();
-        assert!(
-            matches!(refused, RequestInfoError::NothingAfterVerb(_)),
-            "{path}"
-        );
+        assert!(matches!(refused, RequestInfoError::NothingAfterVerb(_)), "{path}");
     }
 }
 
@@ -152,11 +133,7 @@ fn selectors_are_kept_for_verbs_on_many_objects_only() {
     ] {
         let target = format!("{path}{query}");
         let info = read(&method.parse().unwrap(), &target);
-        assert_eq!(
-            (&*info.field_selector, &*info.label_selector),
-            (field, label),
-            "{method} {path}"
-        );
+        assert_eq!((&*info.field_selector, &*info.label_selector), (field, label), "{method} {path}");
     }
 }
 
@@ -187,14 +164,7 @@ fn long_running_requests_are_told_apart() {
 }
 
 fn methods() -> impl Strategy<Value = Method> {
-    prop::sample::select(vec![
-        Method::GET,
-        Method::HEAD,
-        Method::POST,
-        Method::PUT,
-        Method::PATCH,
-        Method::DELETE,
-    ])
+    prop::sample::select(vec![Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
 }
 
 proptest! {

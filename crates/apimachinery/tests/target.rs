@@ -1,9 +1,5 @@
 //! One canonical reading of a request target.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use apimachinery::request_info::RequestInfo;
 use apimachinery::target::{Routing, Target, TargetError, read};
@@ -24,17 +20,12 @@ fn refusal(target: &str) -> TargetError {
 
 fn path_of(target: &str) -> String {
     let uri: Uri = target.parse().unwrap();
-    get(&uri)
-        .unwrap_or_else(|e| panic!("`{target}`: {e}"))
-        .path()
-        .to_owned()
+    get(&uri).unwrap_or_else(|e| panic!("`{target}`: {e}")).path().to_owned()
 }
 
 #[test]
 fn a_path_below_a_cluster_is_split_and_passed_on_as_it_came() {
-    let uri: Uri = "/k8s/clusters/c-m-abc12/api/v1/namespaces/dev/pods?limit=500"
-        .parse()
-        .unwrap();
+    let uri: Uri = "/k8s/clusters/c-m-abc12/api/v1/namespaces/dev/pods?limit=500".parse().unwrap();
     let target = get(&uri).unwrap();
     assert_eq!(target.cluster(), Some("c-m-abc12"));
     assert_eq!(target.path(), "/api/v1/namespaces/dev/pods");
@@ -55,24 +46,15 @@ fn a_cluster_alone_has_the_root_path() {
 fn routed_by_host_a_cluster_path_is_only_a_path() {
     let uri: Uri = "/k8s/clusters/local/api".parse().unwrap();
     let target = read(Version::HTTP_11, &Method::GET, &uri, Routing::Host).unwrap();
-    assert_eq!(
-        (target.cluster(), target.path()),
-        (None, "/k8s/clusters/local/api")
-    );
+    assert_eq!((target.cluster(), target.path()), (None, "/k8s/clusters/local/api"));
 }
 
 #[test]
 fn a_colon_in_a_name_is_read_alike_plain_and_encoded() {
     let plain = "/apis/rbac.authorization.k8s.io/v1/clusterroles/system:node";
     assert_eq!(path_of(plain), plain);
-    assert_eq!(
-        path_of("/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Anode"),
-        plain
-    );
-    assert_eq!(
-        path_of("/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3anode/"),
-        format!("{plain}/")
-    );
+    assert_eq!(path_of("/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Anode"), plain);
+    assert_eq!(path_of("/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3anode/"), format!("{plain}/"));
 }
 
 #[test]
@@ -100,10 +82,7 @@ fn a_path_with_two_readings_is_refused() {
         ("/api/v1/namespaces/a%2Fb/pods", TargetError::Byte("%2F")),
         ("/api/v1/pods/a%5cb", TargetError::Byte("\\")),
         ("/api/v1/pods/a%00", TargetError::Byte("%00")),
-        (
-            "/api/v1/pods/a%0d%0aX:y",
-            TargetError::Byte("a control byte"),
-        ),
+        ("/api/v1/pods/a%0d%0aX:y", TargetError::Byte("a control byte")),
         ("/api/v1/pods/a%7F", TargetError::Byte("a control byte")),
         ("/api/v1/pods;x=y/a", TargetError::Byte(";")),
         ("/api/v1/pods/..;/a", TargetError::Byte(";")),
@@ -155,14 +134,8 @@ fn below_a_proxy_the_application_decides_what_a_path_means() {
         ("/a%3Bb", "/a;b"),
         ("/%252e%252e/", "/%2e%2e/"),
     ] {
-        assert_eq!(
-            path_of(&format!("{PROXY}{tail}")),
-            format!("{PROXY}{decoded}")
-        );
-        assert_eq!(
-            path_of(&format!("/api/v1/nodes/n/proxy{tail}")),
-            format!("/api/v1/nodes/n/proxy{decoded}")
-        );
+        assert_eq!(path_of(&format!("{PROXY}{tail}")), format!("{PROXY}{decoded}"));
+        assert_eq!(path_of(&format!("/api/v1/nodes/n/proxy{tail}")), format!("/api/v1/nodes/n/proxy{decoded}"));
     }
 }
 
@@ -203,13 +176,7 @@ fn what_stands_before_a_proxied_path_is_read_strictly() {
         "/other/v1/nodes/n/proxy//x",
     ] {
         let refused = refusal(path);
-        assert!(
-            matches!(
-                refused,
-                TargetError::EmptySegment | TargetError::Byte("%2F")
-            ),
-            "`{path}`: {refused}"
-        );
+        assert!(matches!(refused, TargetError::EmptySegment | TargetError::Byte("%2F")), "`{path}`: {refused}");
     }
 }
 
@@ -242,51 +209,28 @@ fn a_query_key_that_decides_the_verb_comes_once() {
         ("watch=true&watch=false", "watch"),
         ("watch&watch", "watch"),
         ("watch=true&w%61tch=false", "watch"),
-        (
-            "fieldSelector=a%3Db&limit=1&fieldSelector=c%3Dd",
-            "fieldSelector",
-        ),
+        ("fieldSelector=a%3Db&limit=1&fieldSelector=c%3Dd", "fieldSelector"),
         ("labelSelector=a&labelSelector=b", "labelSelector"),
         ("dryRun=All&dryRun=", "dryRun"),
         ("follow=1&follow=0", "follow"),
         ("container=a&container=b", "container"),
     ] {
-        assert_eq!(
-            refusal(&format!("/api/v1/pods?{query}")),
-            TargetError::RepeatedKey(key),
-            "`{query}`"
-        );
+        assert_eq!(refusal(&format!("/api/v1/pods?{query}")), TargetError::RepeatedKey(key), "`{query}`");
     }
     for query in ["a;watch=true", "watch=true;b"] {
-        assert_eq!(
-            refusal(&format!("/api/v1/pods?{query}")),
-            TargetError::QuerySemicolon
-        );
+        assert_eq!(refusal(&format!("/api/v1/pods?{query}")), TargetError::QuerySemicolon);
     }
-    assert_eq!(
-        refusal("/api/v1/pods?watch=%zz"),
-        TargetError::PercentEncoding
-    );
+    assert_eq!(refusal("/api/v1/pods?watch=%zz"), TargetError::PercentEncoding);
     assert_eq!(refusal("/api/v1/pods?a%=1"), TargetError::PercentEncoding);
-    assert_eq!(
-        refusal("/api/v1/pods?fieldSelector=%ff"),
-        TargetError::NotUtf8
-    );
+    assert_eq!(refusal("/api/v1/pods?fieldSelector=%ff"), TargetError::NotUtf8);
 }
 
 #[test]
 fn the_words_of_a_command_may_repeat() {
     let uri: Uri =
-        "/api/v1/namespaces/d/pods/p/exec?command=ls&command=-l&command=%ff&stdin=true&tty=true"
-            .parse()
-            .unwrap();
+        "/api/v1/namespaces/d/pods/p/exec?command=ls&command=-l&command=%ff&stdin=true&tty=true".parse().unwrap();
     let target = get(&uri).unwrap();
-    let words: Vec<_> = target
-        .query()
-        .pairs()
-        .filter(|(k, _)| k == "command")
-        .map(|(_, v)| v.into_owned())
-        .collect();
+    let words: Vec<_> = target.query().pairs().filter(|(k, _)| k == "command").map(|(_, v)| v.into_owned()).collect();
     assert_eq!(words, ["ls", "-l", "\u{fffd}"]);
 }
 
@@ -298,19 +242,10 @@ fn below_a_proxy_the_query_is_the_applications() {
 
 #[test]
 fn a_query_is_decoded_as_forms_are() {
-    let uri: Uri = "/a?labelSelector=app+in+%28a%2Cb%29&&flag&x=1=2"
-        .parse()
-        .unwrap();
+    let uri: Uri = "/a?labelSelector=app+in+%28a%2Cb%29&&flag&x=1=2".parse().unwrap();
     let query = get(&uri).unwrap().query();
-    let pairs: Vec<_> = query
-        .pairs()
-        .map(|(k, v)| (k.into_owned(), v.into_owned()))
-        .collect();
-    let expected = [
-        ("labelSelector", "app in (a,b)"),
-        ("flag", ""),
-        ("x", "1=2"),
-    ];
+    let pairs: Vec<_> = query.pairs().map(|(k, v)| (k.into_owned(), v.into_owned())).collect();
+    let expected = [("labelSelector", "app in (a,b)"), ("flag", ""), ("x", "1=2")];
     assert_eq!(pairs, expected.map(|(k, v)| (k.to_owned(), v.to_owned())));
     assert!(query.flag("flag"));
     assert!(!query.flag("absent"));

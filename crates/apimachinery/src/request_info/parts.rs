@@ -10,33 +10,24 @@ impl<'a> Parts<'a> {
     /// All segments of `path`.
     pub(super) fn of(path: &'a str) -> Self {
         let trimmed = path.trim_matches('/');
-        Self {
-            rest: (!trimmed.is_empty()).then_some(trimmed),
-        }
+        Self { rest: (!trimmed.is_empty()).then_some(trimmed) }
     }
 
     /// Whether there are at least `count` segments.
     pub(super) fn has(self, count: usize) -> bool {
-        count == 0
-            || self
-                .rest
-                .is_some_and(|rest| rest.split('/').nth(count - 1).is_some())
+        count == 0 || self.rest.is_some_and(|rest| rest.split('/').nth(count - 1).is_some())
     }
 
     /// The first segment; empty when there is none.
     pub(super) fn first(self) -> &'a str {
-        self.rest.map_or("", |rest| {
-            rest.split_once('/').map_or(rest, |(first, _)| first)
-        })
+        self.rest.map_or("", |rest| rest.split_once('/').map_or(rest, |(first, _)| first))
     }
 
     /// The segments after the first `count`.
     pub(super) fn after(self, count: usize) -> Self {
         let mut rest = self.rest;
         for _ in 0..count {
-            rest = rest
-                .and_then(|text| text.split_once('/'))
-                .map(|(_, after)| after);
+            rest = rest.and_then(|text| text.split_once('/')).map(|(_, after)| after);
         }
         Self { rest }
     }

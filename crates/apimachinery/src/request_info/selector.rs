@@ -13,11 +13,7 @@ use crate::target::Query;
 /// change no answer.
 pub(super) fn required_name(query: Query<'_>) -> Option<Cow<'_, str>> {
     let selector = query.first("fieldSelector")?;
-    let whole = |key| {
-        query
-            .first(key)
-            .is_none_or(|value| value.parse::<i64>().is_ok())
-    };
+    let whole = |key| query.first(key).is_none_or(|value| value.parse::<i64>().is_ok());
     if !whole("limit") || !whole("timeoutSeconds") {
         return None;
     }
@@ -61,11 +57,7 @@ fn split_term(term: &str) -> Option<(&str, &str, bool)> {
         return Some((term.get(..at)?, term.get(at + 2..)?, false));
     }
     let value = term.get(equal + 1..)?;
-    Some((
-        term.get(..equal)?,
-        value.strip_prefix('=').unwrap_or(value),
-        true,
-    ))
+    Some((term.get(..equal)?, value.strip_prefix('=').unwrap_or(value), true))
 }
 
 /// The value without its backslashes; None when it is not well formed.
@@ -77,11 +69,7 @@ fn unescape(value: &str) -> Option<Cow<'_, str>> {
     let mut chars = value.chars();
     while let Some(c) = chars.next() {
         match c {
-            '\\' => out.push(
-                chars
-                    .next()
-                    .filter(|next| matches!(next, '\\' | ',' | '='))?,
-            ),
+            '\\' => out.push(chars.next().filter(|next| matches!(next, '\\' | ',' | '='))?),
             ',' | '=' => return None,
             _ => out.push(c),
         }

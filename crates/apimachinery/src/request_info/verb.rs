@@ -62,10 +62,7 @@ impl Verb {
 
     /// Whether the verb changes nothing: get, list, watch, head, options.
     pub const fn is_read(self) -> bool {
-        matches!(
-            self,
-            Self::Get | Self::List | Self::Watch | Self::Head | Self::Options
-        )
+        matches!(self, Self::Get | Self::List | Self::Watch | Self::Head | Self::Options)
     }
 
     /// The verb of a request for a path that is no resource.

@@ -37,11 +37,7 @@ pub(super) fn read(raw: &str) -> Result<Cow<'_, str>, TargetError> {
         }
         at += 1;
     }
-    if escaped {
-        decode(raw, false).map(Cow::Owned)
-    } else {
-        Ok(Cow::Borrowed(raw))
-    }
+    if escaped { decode(raw, false).map(Cow::Owned) } else { Ok(Cow::Borrowed(raw)) }
 }
 
 /// Where the sub-path of a `proxy` subresource begins in `raw`: the index of the `/` after `proxy`.
@@ -82,9 +78,7 @@ pub(super) fn proxy_tail(raw: &str) -> Option<usize> {
 
 /// Goes on after the strict scan met something at `at`: allowed only below a `proxy` subresource.
 fn read_with_tail(raw: &str, at: usize, refused: TargetError) -> Result<Cow<'_, str>, TargetError> {
-    let Some((head, tail)) = proxy_tail(raw)
-        .filter(|start| *start <= at)
-        .and_then(|start| raw.split_at_checked(start))
+    let Some((head, tail)) = proxy_tail(raw).filter(|start| *start <= at).and_then(|start| raw.split_at_checked(start))
     else {
         return Err(refused);
     };
@@ -108,40 +102,22 @@ fn read_with_tail(raw: &str, at: usize, refused: TargetError) -> Result<Cow<'_, 
     // The head was scanned before `at` was reached; decoding it again checks its segments as well.
     let mut path = decode(head, false)?;
     path.push_str(&decode(tail, true)?);
-    Ok(if path == raw {
-        Cow::Borrowed(raw)
-    } else {
-        Cow::Owned(path)
-    })
+    Ok(if path == raw { Cow::Borrowed(raw) } else { Cow::Owned(path) })
 }
 
 /// Decodes and refuses dot segments; below a proxy also those that hide behind path parameters (`..;x`).
 fn decode(raw: &str, tail: bool) -> Result<String, TargetError> {
-    let path = percent_decode_str(raw)
-        .decode_utf8()
-        .map_err(|_| TargetError::NotUtf8)?;
+    let path = percent_decode_str(raw).decode_utf8().map_err(|_| TargetError::NotUtf8)?;
     let dots = path.split('/').any(|segment| {
-        let name = if tail {
-            segment.split(';').next().unwrap_or_default()
-        } else {
-            segment
-        };
+        let name = if tail { segment.split(';').next().unwrap_or_default() } else { segment };
         matches!(name, "." | "..")
     });
-    if dots {
-        Err(TargetError::DotSegment)
-    } else {
-        Ok(path.into_owned())
-    }
+    if dots { Err(TargetError::DotSegment) } else { Ok(path.into_owned()) }
 }
 
 /// The byte that the escape at `at` stands for.
 fn escape_at(bytes: &[u8], at: usize) -> Result<u8, TargetError> {
-    let digit = |offset: usize| {
-        bytes
-            .get(at + offset)
-            .and_then(|b| char::from(*b).to_digit(16))
-    };
+    let digit = |offset: usize| bytes.get(at + offset).and_then(|b| char::from(*b).to_digit(16));
     let (Some(high), Some(low)) = (digit(1), digit(2)) else {
         return Err(TargetError::PercentEncoding);
     };
@@ -150,10 +126,7 @@ fn escape_at(bytes: &[u8], at: usize) -> Result<u8, TargetError> {
 
 /// Whether a segment that begins with a dot is `.` or `..`.
 fn starts_with_dot_segment(from: &[u8]) -> bool {
-    matches!(
-        from,
-        [b'.'] | [b'.', b'/', ..] | [b'.', b'.'] | [b'.', b'.', b'/', ..]
-    )
+    matches!(from, [b'.'] | [b'.', b'/', ..] | [b'.', b'.'] | [b'.', b'.', b'/', ..])
 }
 
 /// What a byte is refused for in front of a proxied sub-path; `/` and `%` stand for their encoded forms.

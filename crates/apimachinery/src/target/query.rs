@@ -30,16 +30,14 @@ impl<'a> Query<'a> {
 
     /// The first value of `key`, decoded; empty when the key stands without `=`.
     pub fn first(self, key: &str) -> Option<Cow<'a, str>> {
-        self.pairs()
-            .find_map(|(name, value)| (name == key).then_some(value))
+        self.pairs().find_map(|(name, value)| (name == key).then_some(value))
     }
 
     /// The first value of `key` as Kubernetes reads a boolean: absent, `0` and `false` are false, all else is true.
     ///
     /// See `Convert_Slice_string_To_bool` in `k8s.io/apimachinery/pkg/runtime/conversion.go`.
     pub fn flag(self, key: &str) -> bool {
-        self.first(key)
-            .is_some_and(|value| value != "0" && !value.eq_ignore_ascii_case("false"))
+        self.first(key).is_some_and(|value| value != "0" && !value.eq_ignore_ascii_case("false"))
     }
 
     /// Refuses what two servers could read in two ways.

@@ -1,0 +1,127 @@
+//! Who calls: from what a client presents to a user of the world. No IO, no lock, no write.
+
+pub mod certificate;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+pub use certificate::PeerCertificate;
+
+use crate::world::{
+    TokenHash, World,
+    input::Subject,
+    rows::{SubjectId, TokenRow, UserRow},
+};
+
+/// What a client presents; kept with an open stream, so that it can be judged again.
+#[derive(Clone, Debug)]
+pub enum Presented {
+    /// A token's hash: the text itself is not kept.
+    Token(TokenHash),
+    /// A client certificate that the TLS layer verified.
+    Certificate(Arc<PeerCertificate>),
+}
+
+/// An authenticated caller.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The user.
+    pub user: Arc<UserRow>,
+    /// What proved it.
+    pub credential: Credential,
+}
+
+/// The row or certificate that proved an identity.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// A token.
+    Token(Arc<TokenRow>),
+    /// A client certificate, with its groups as bindings name them.
+    Certificate(Arc<PeerCertificate>, Arc<[SubjectId]>),
+}
+
+/// Why a credential proves nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unauthenticated {
+    /// No token has this hash, or no user this principal.
+    #[error("the credential is not known")]
+    Unknown,
+    /// Its time is over, or has not come.
+    #[error("the credential has expired")]
+    Expired,
+    /// The token was disabled.
+    #[error("the credential is disabled")]
+    Disabled,
+    /// Its user is gone or was disabled.
+    #[error("the user is disabled")]
+    UserDisabled,
+}
+
+impl Identity {
+    /// Judges what a client presents against `world` at `now`.
+    pub fn of(presented: &Presented, world: &World, now: Timestamp) -> Result<Self, Unauthenticated> {
+        match presented {
+            Presented::Token(hash) => Self::of_token(hash, world, now),
+            Presented::Certificate(certificate) => Self::of_certificate(certificate, world, now),
+        }
+    }
+
+    /// The caller's subjects: the user, its principals and the groups of its credential.
+    pub fn subjects(&self) -> impl Iterator<Item = SubjectId> {
+        let groups: &[SubjectId] = match &self.credential {
+            Credential::Token(token) => &token.groups,
+            Credential::Certificate(_, groups) => groups,
+        };
+        self.user.subjects.iter().chain(groups).copied()
+    }
+
+    /// When the credential ends by itself.
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        match &self.credential {
+            Credential::Token(token) => token.expires_at,
+            Credential::Certificate(certificate, _) => Some(certificate.not_after),
+        }
+    }
+
+    /// The only cluster that the credential works in.
+    pub fn scope(&self) -> Option<&Arc<str>> {
+        match &self.credential {
+            Credential::Token(token) => token.cluster.as_ref(),
+            Credential::Certificate(..) => None,
+        }
+    }
+
+    fn of_token(hash: &TokenHash, world: &World, now: Timestamp) -> Result<Self, Unauthenticated> {
+        let token = world.token(hash).ok_or(Unauthenticated::Unknown)?;
+        if !token.enabled {
+            return Err(Unauthenticated::Disabled);
+        }
+        if token.expires_at.is_some_and(|end| end <= now) {
+            return Err(Unauthenticated::Expired);
+        }
+        let user = world.user(&token.user).filter(|user| user.enabled).ok_or(Unauthenticated::UserDisabled)?;
+        Ok(Self { user: Arc::clone(user), credential: Credential::Token(Arc::clone(token)) })
+    }
+
+    fn of_certificate(
+        certificate: &Arc<PeerCertificate>,
+        world: &World,
+        now: Timestamp,
+    ) -> Result<Self, Unauthenticated> {
+        // A connection outlives the moment at which TLS looked at the dates.
+        if certificate.not_after <= now || now < certificate.not_before {
+            return Err(Unauthenticated::Expired);
+        }
+        let user = world.user_by_principal(&certificate.principal).ok_or(Unauthenticated::Unknown)?;
+        if !user.enabled {
+            return Err(Unauthenticated::UserDisabled);
+        }
+        let groups = certificate
+            .group_principals
+            .iter()
+            .filter_map(|group| world.subject(&Subject::GroupPrincipal(Arc::clone(group))))
+            .collect();
+        Ok(Self { user: Arc::clone(user), credential: Credential::Certificate(Arc::clone(certificate), groups) })
+    }
+}
