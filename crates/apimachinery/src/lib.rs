@@ -2,4 +2,5 @@
 
 pub mod request_info;
 pub mod route;
+pub mod status;
 pub mod target;
