@@ -24,10 +24,7 @@ pub struct Status {
 
 /// The machine-readable cause of a failure, a `StatusReason`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[expect(
-    missing_docs,
-    reason = "each is described by the constructor of `Status` that sets it"
-)]
+#[expect(missing_docs, reason = "each is described by the constructor of `Status` that sets it")]
 pub enum Reason {
     BadRequest,
     Unauthorized,
@@ -78,10 +75,7 @@ pub struct Cause {
     pub field: String,
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "the form that serde asks for"
-)]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
 fn is_zero(seconds: &u32) -> bool {
     *seconds == 0
 }
@@ -89,12 +83,7 @@ fn is_zero(seconds: &u32) -> bool {
 impl Status {
     /// Any code, reason and message.
     pub fn new(code: StatusCode, reason: Reason, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            reason,
-            message: message.into(),
-            details: Details::default(),
-        }
+        Self { code, reason, message: message.into(), details: Details::default() }
     }
 
     /// 400: the request makes no sense.
@@ -104,11 +93,7 @@ impl Status {
 
     /// 401: no credential, or none that is valid. The message is Kubernetes' own and tells a guesser nothing.
     pub fn unauthorized() -> Self {
-        Self::new(
-            StatusCode::UNAUTHORIZED,
-            Reason::Unauthorized,
-            "Unauthorized",
-        )
+        Self::new(StatusCode::UNAUTHORIZED, Reason::Unauthorized, "Unauthorized")
     }
 
     /// 403 for what a request asks: `pods "x" is forbidden: why`, or `pods is forbidden: why` without a name.
@@ -116,10 +101,7 @@ impl Status {
         let message = if resource.is_empty() && group.is_empty() {
             format!("forbidden: {why}")
         } else {
-            format!(
-                "{} is forbidden: {why}",
-                message::object(group, resource, name)
-            )
+            format!("{} is forbidden: {why}", message::object(group, resource, name))
         };
         Self::new(StatusCode::FORBIDDEN, Reason::Forbidden, message).about(group, resource, name)
     }
@@ -143,11 +125,7 @@ impl Status {
 
     /// 404 for a path.
     pub fn no_such_path() -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            Reason::NotFound,
-            "the server could not find the requested resource",
-        )
+        Self::new(StatusCode::NOT_FOUND, Reason::NotFound, "the server could not find the requested resource")
     }
 
     /// 405: the method is not served here.
@@ -166,59 +144,35 @@ impl Status {
 
     /// 408: the client did not send its request in time.
     pub fn request_timeout(message: &str) -> Self {
-        Self::new(
-            StatusCode::REQUEST_TIMEOUT,
-            Reason::Timeout,
-            format!("Timeout: {message}"),
-        )
+        Self::new(StatusCode::REQUEST_TIMEOUT, Reason::Timeout, format!("Timeout: {message}"))
     }
 
     /// 413: the request is too large.
     pub fn too_large(message: &str) -> Self {
         let message = format!("Request entity too large: {message}");
-        Self::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            Reason::RequestEntityTooLarge,
-            message,
-        )
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, Reason::RequestEntityTooLarge, message)
     }
 
     /// 415: the body's form is not understood.
     pub fn unsupported_media_type(message: impl Into<String>) -> Self {
-        Self::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Reason::UnsupportedMediaType,
-            message,
-        )
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, Reason::UnsupportedMediaType, message)
     }
 
     /// 429: over a limit; to be tried again after `after`. The answer needs a `Retry-After` header as well, which
     /// client-go obeys: [`Status::retry_after`].
     pub fn too_many_requests(message: impl Into<String>, after: Duration) -> Self {
-        Self::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            Reason::TooManyRequests,
-            message,
-        )
-        .retry(after)
+        Self::new(StatusCode::TOO_MANY_REQUESTS, Reason::TooManyRequests, message).retry(after)
     }
 
     /// 431: the header section is too large. Kubernetes has no reason of that name; `BadRequest` keeps clients from
     /// trying again.
     pub fn headers_too_large(message: impl Into<String>) -> Self {
-        Self::new(
-            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Reason::BadRequest,
-            message,
-        )
+        Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, Reason::BadRequest, message)
     }
 
     /// 500: a failure of our own.
     pub fn internal_error(message: &str) -> Self {
-        let cause = Cause {
-            message: message.to_owned(),
-            ..Cause::default()
-        };
+        let cause = Cause { message: message.to_owned(), ..Cause::default() };
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             Reason::InternalError,
@@ -235,20 +189,12 @@ impl Status {
 
     /// 503: not now.
     pub fn unavailable(message: impl Into<String>) -> Self {
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            Reason::ServiceUnavailable,
-            message,
-        )
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, Reason::ServiceUnavailable, message)
     }
 
     /// 504: the cluster did not answer in time; it may still be at work.
     pub fn gateway_timeout(message: &str) -> Self {
-        Self::new(
-            StatusCode::GATEWAY_TIMEOUT,
-            Reason::Timeout,
-            format!("Timeout: {message}"),
-        )
+        Self::new(StatusCode::GATEWAY_TIMEOUT, Reason::Timeout, format!("Timeout: {message}"))
     }
 
     /// Says which object the failure is about.

@@ -13,11 +13,7 @@ fn json(status: &Status) -> String {
 }
 
 fn forbidden(method: &Method, path: &str) -> Status {
-    Status::forbidden_to(
-        &RequestInfo::read(method, path, Query::default()).unwrap(),
-        "jo",
-        "",
-    )
+    Status::forbidden_to(&RequestInfo::read(method, path, Query::default()).unwrap(), "jo", "")
 }
 
 #[test]
@@ -35,10 +31,7 @@ fn a_status_has_the_wire_form_of_kube_apiserver() {
         r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Internal error occurred: boom","reason":"InternalError","details":{"causes":[{"message":"boom"}]},"code":500}"#
     );
     assert_eq!(
-        json(&Status::too_many_requests(
-            "slow down",
-            Duration::from_millis(1200)
-        )),
+        json(&Status::too_many_requests("slow down", Duration::from_millis(1200))),
         r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"slow down","reason":"TooManyRequests","details":{"retryAfterSeconds":2},"code":429}"#
     );
 }
@@ -61,41 +54,22 @@ fn a_denial_is_worded_as_the_cluster_words_it() {
             "/api/v1/namespaces/dev/pods/x/exec",
             r#"pods "x" is forbidden: User "jo" cannot create resource "pods/exec" in API group "" in the namespace "dev""#,
         ),
-        (
-            Method::GET,
-            "/metrics",
-            r#"forbidden: User "jo" cannot get path "/metrics""#,
-        ),
+        (Method::GET, "/metrics", r#"forbidden: User "jo" cannot get path "/metrics""#),
     ] {
         let status = forbidden(&method, path);
         assert_eq!(status.message(), message);
-        assert_eq!(
-            (status.code(), status.reason()),
-            (StatusCode::FORBIDDEN, Reason::Forbidden)
-        );
+        assert_eq!((status.code(), status.reason()), (StatusCode::FORBIDDEN, Reason::Forbidden));
     }
-    assert_eq!(
-        Status::forbidden("", "pods", "", "no").message(),
-        "pods is forbidden: no"
-    );
+    assert_eq!(Status::forbidden("", "pods", "", "no").message(), "pods is forbidden: no");
     let info = RequestInfo::read(&Method::GET, "/version", Query::default()).unwrap();
     let status = Status::forbidden_to(&info, "jo", "outside the token's scope");
-    assert!(
-        status
-            .message()
-            .ends_with(r#"path "/version": outside the token's scope"#)
-    );
+    assert!(status.message().ends_with(r#"path "/version": outside the token's scope"#));
 }
 
 #[test]
 fn what_a_client_sent_becomes_no_markup_and_no_new_line() {
-    let message = forbidden(&Method::GET, "/<script>\n\"")
-        .message()
-        .to_owned();
-    assert_eq!(
-        message,
-        r#"forbidden: User "jo" cannot get path "/&lt;script&gt;\n\"""#
-    );
+    let message = forbidden(&Method::GET, "/<script>\n\"").message().to_owned();
+    assert_eq!(message, r#"forbidden: User "jo" cannot get path "/&lt;script&gt;\n\"""#);
 }
 
 #[test]
@@ -108,16 +82,8 @@ fn each_failure_has_its_code_and_a_reason_that_clients_know() {
         (Status::not_acceptable("m"), 406, "NotAcceptable"),
         (Status::request_timeout("m"), 408, "Timeout"),
         (Status::too_large("m"), 413, "RequestEntityTooLarge"),
-        (
-            Status::unsupported_media_type("m"),
-            415,
-            "UnsupportedMediaType",
-        ),
-        (
-            Status::too_many_requests("m", after),
-            429,
-            "TooManyRequests",
-        ),
+        (Status::unsupported_media_type("m"), 415, "UnsupportedMediaType"),
+        (Status::too_many_requests("m", after), 429, "TooManyRequests"),
         (Status::headers_too_large("m"), 431, "BadRequest"),
         (Status::bad_gateway("m"), 502, "InternalError"),
         (Status::unavailable("m"), 503, "ServiceUnavailable"),
@@ -133,43 +99,29 @@ fn each_failure_has_its_code_and_a_reason_that_clients_know() {
 #[test]
 fn a_failure_says_when_to_try_again() {
     assert_eq!(Status::unavailable("m").retry_after(), None);
-    assert_eq!(
-        Status::unavailable("m").retry(Duration::ZERO).retry_after(),
-        Some(1)
-    );
-    assert_eq!(
-        Status::unavailable("m")
-            .retry(Duration::from_secs(7))
-            .retry_after(),
-        Some(7)
-    );
+    assert_eq!(Status::unavailable("m").retry(Duration::ZERO).retry_after(), Some(1));
+    assert_eq!(Status::unavailable("m").retry(Duration::from_secs(7)).retry_after(), Some(7));
 }
 
 #[test]
 fn causes_name_their_fields() {
-    let cause = Cause {
-        reason: "FieldValueInvalid".into(),
-        message: "no".into(),
-        field: "spec.x".into(),
-    };
+    let cause = Cause { reason: "FieldValueInvalid".into(), message: "no".into(), field: "spec.x".into() };
     let text = json(&Status::bad_request("m").caused_by(cause));
-    assert!(text.contains(r#""details":{"causes":[{"reason":"FieldValueInvalid","message":"no","field":"spec.x"}]}"#), "{text}");
+    assert!(
+        text.contains(r#""details":{"causes":[{"reason":"FieldValueInvalid","message":"no","field":"spec.x"}]}"#),
+        "{text}"
+    );
 }
 
 #[test]
 fn a_refused_target_becomes_a_status() {
-    for (method, path, code) in [
-        (Method::TRACE, "/api", 405),
-        (Method::GET, "/k8s/clusters/A/api", 404),
-        (Method::GET, "/a//b", 400),
-    ] {
+    for (method, path, code) in
+        [(Method::TRACE, "/api", 405), (Method::GET, "/k8s/clusters/A/api", 404), (Method::GET, "/a//b", 400)]
+    {
         let uri: Uri = path.parse().unwrap();
         let refused = read(Version::HTTP_11, &method, &uri, Routing::Path).unwrap_err();
         assert_eq!(Status::from(refused).code().as_u16(), code, "{path}");
     }
     let refused = RequestInfo::read(&Method::GET, "/api/v1/watch", Query::default()).unwrap_err();
-    assert_eq!(
-        Status::from(refused).message(),
-        "the path names no resource after `watch`"
-    );
+    assert_eq!(Status::from(refused).message(), "the path names no resource after `watch`");
 }

@@ -64,7 +64,5 @@ fn quote(out: &mut String, text: &str) {
 
 /// Keeps a browser from reading the text as HTML.
 fn without_markup(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
