@@ -1,5 +1,6 @@
 //! The pure parts of the Kubernetes API that Drover speaks: text in, values out; no IO, no clock, no runtime.
 
+pub mod credential;
 pub mod frames;
 pub mod headers;
 pub mod request_info;
