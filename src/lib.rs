@@ -4,5 +4,6 @@
 //! `world ← {identity, cluster} ← gateway ← server ← cli`; `config` and `telemetry` stand beside them.
 
 pub mod identity;
+pub mod config;
 pub mod secret;
 pub mod world;
