@@ -1,0 +1,7 @@
+//! What can be seen of Drover from outside: audit events, metrics, logs, traces, health.
+//!
+//! The request path calls [`metrics`] on every request: nothing there makes a system call, waits, wakes
+//! a thread or allocates per request. Each worker thread writes to a shard of its own; the scrape adds the shards up.
+
+pub mod metrics;
+mod shard;
