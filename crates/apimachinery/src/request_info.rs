@@ -4,8 +4,8 @@
 //! `k8s.io/apiserver/pkg/endpoints/request/requestinfo.go`: a policy that read a request in another way than the
 //! cluster does would be no policy.
 
+mod options;
 mod parts;
-mod selector;
 mod verb;
 
 use std::borrow::Cow;
@@ -13,6 +13,7 @@ use std::borrow::Cow;
 use http::Method;
 
 use crate::target::{Query, Target};
+use options::ListOptions;
 use parts::Parts;
 pub use verb::Verb;
 
@@ -72,33 +73,30 @@ impl<'a> RequestInfo<'a> {
     pub fn read(method: &Method, path: &'a str, query: Query<'a>) -> Result<Self, RequestInfoError> {
         let mut info = Self::non_resource(method, path);
         let mut parts = Parts::of(path);
-        if !parts.has(3) {
-            return Ok(info);
-        }
-        let prefix = parts.first();
-        if !matches!(prefix, "api" | "apis") {
+        let prefix = parts.at(0);
+        if !parts.has(3) || !matches!(prefix, "api" | "apis") {
             return Ok(info);
         }
         info.api_prefix = prefix;
-        parts = parts.after(1);
+        parts.pass(1);
         if prefix == "apis" {
             if !parts.has(3) {
                 return Ok(info);
             }
-            info.group = parts.first();
-            parts = parts.after(1);
+            info.group = parts.at(0);
+            parts.pass(1);
         }
         info.is_resource = true;
-        info.version = parts.first();
-        parts = parts.after(1);
+        info.version = parts.at(0);
+        parts.pass(1);
 
-        let by_prefix = Verb::by_path_prefix(parts.first());
+        let by_prefix = Verb::by_path_prefix(parts.at(0));
         if let Some(verb) = by_prefix {
             if !parts.has(2) {
                 return Err(RequestInfoError::NothingAfterVerb(verb.as_str()));
             }
             info.verb = verb;
-            parts = parts.after(1);
+            parts.pass(1);
         } else {
             info.verb = Verb::by_method(method);
         }
@@ -129,39 +127,42 @@ impl<'a> RequestInfo<'a> {
 
     /// Reads `[namespaces/<namespace>/]<resource>[/<name>[/<subresource>[/<tail>]]]`.
     fn read_parts(&mut self, mut parts: Parts<'a>) {
-        if parts.first() == "namespaces" && parts.has(2) {
-            self.namespace = parts.after(1).first();
-            let below = parts.after(2);
+        if parts.at(0) == "namespaces" && parts.has(2) {
+            self.namespace = parts.at(1);
             // `status` and `finalize` belong to the Namespace object itself.
-            if parts.has(3) && !matches!(below.first(), "status" | "finalize") {
-                parts = below;
+            if parts.has(3) && !matches!(parts.at(2), "status" | "finalize") {
+                parts.pass(2);
             }
         }
-        self.resource = parts.first();
-        self.name = Cow::Borrowed(parts.after(1).first());
+        self.resource = parts.at(0);
+        self.name = Cow::Borrowed(parts.at(1));
         if self.verb == Verb::Proxy {
-            self.tail = parts.after(2).text();
+            self.tail = parts.from(2);
         } else {
-            self.subresource = parts.after(2).first();
-            self.tail = parts.after(3).text();
+            self.subresource = parts.at(2);
+            self.tail = parts.from(3);
         }
     }
 
     /// What the query decides: list or watch, the name that a field selector asks for, the selectors themselves.
     fn read_query(&mut self, query: Query<'a>, verb_by_prefix: bool) {
-        if self.name.is_empty() && self.verb == Verb::Get {
-            self.verb = if query.flag("watch") { Verb::Watch } else { Verb::List };
-            if let Some(name) = selector::required_name(query) {
-                self.name = name;
+        if !self.name.is_empty() || !matches!(self.verb, Verb::Get | Verb::Delete | Verb::Watch) {
+            return;
+        }
+        let options = ListOptions::read(query);
+        match self.verb {
+            Verb::Get => {
+                self.verb = if options.watch { Verb::Watch } else { Verb::List };
+                if let Some(name) = options.required_name() {
+                    self.name = name;
+                }
             }
+            Verb::Delete => self.verb = Verb::DeleteCollection,
+            _ => {}
         }
-        if self.name.is_empty() && self.verb == Verb::Delete {
-            self.verb = Verb::DeleteCollection;
-        }
-        let many = matches!(self.verb, Verb::List | Verb::Watch | Verb::DeleteCollection);
-        if many && !verb_by_prefix {
-            self.field_selector = query.first("fieldSelector").unwrap_or_default();
-            self.label_selector = query.first("labelSelector").unwrap_or_default();
+        if !verb_by_prefix {
+            self.field_selector = options.field_selector.unwrap_or_default();
+            self.label_selector = options.label_selector.unwrap_or_default();
         }
     }
 

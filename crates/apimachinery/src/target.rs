@@ -16,6 +16,7 @@ use std::borrow::Cow;
 use http::{Method, StatusCode, Uri, Version};
 
 use crate::route;
+pub(crate) use query::is_true;
 pub use query::{Pairs, Query};
 
 /// How the cluster of a request is named.
