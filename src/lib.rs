@@ -3,6 +3,7 @@
 //! The rooms, in the order a request meets them. Arrows go one way:
 //! `world ← {identity, cluster} ← gateway ← server ← cli`; `config` and `telemetry` stand beside them.
 
+pub mod cluster;
 pub mod identity;
 pub mod config;
 pub mod secret;
