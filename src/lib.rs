@@ -4,7 +4,8 @@
 //! `world ← {identity, cluster} ← gateway ← server ← cli`; `config` and `telemetry` stand beside them.
 
 pub mod cluster;
-pub mod identity;
 pub mod config;
+pub mod identity;
 pub mod secret;
+pub mod telemetry;
 pub mod world;

@@ -220,7 +220,10 @@ impl ClusterMetrics {
         Self { id, slots, shards: (0..shards.max(1)).map(|_| OnceLock::new()).collect() }
     }
 
-    #[expect(clippy::indexing_slicing, reason = "there is at least one shard, and the index is taken modulo their number")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "there is at least one shard, and the index is taken modulo their number"
+    )]
     fn shard(&self) -> &Shard {
         self.shards[self.slots.current() % self.shards.len()].get_or_init(|| Box::new(Shard::new()))
     }
@@ -334,12 +337,7 @@ impl ClusterMetrics {
         for (index, kind) in StreamKind::ALL.iter().enumerate() {
             let open: i64 =
                 self.live().filter_map(|shard| shard.streams.get(index)).map(|gauge| gauge.load(Relaxed)).sum();
-            writer.gauge(
-                "drover_streams",
-                "Open streams.",
-                &[("cluster", id), ("kind", kind.as_str())],
-                open as f64,
-            );
+            writer.gauge("drover_streams", "Open streams.", &[("cluster", id), ("kind", kind.as_str())], open as f64);
         }
         writer.counter(
             "drover_upgrades_total",
