@@ -1,3 +1,10 @@
 //! The command line starts here.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // The one TLS provider of the process, before anything could choose another.
+    let installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    debug_assert!(installed.is_ok(), "nothing runs before this");
+    drover::cli::run(std::env::args_os())
+}

@@ -109,10 +109,7 @@ pub struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self {
-            format: LogFormat::default(),
-            level: "info".to_owned(),
-        }
+        Self { format: LogFormat::default(), level: "info".to_owned() }
     }
 }
 
@@ -148,16 +145,11 @@ impl ServerConfig {
 
     /// `ops.adminSocket`, or `admin.sock` in `dataDir`.
     pub fn admin_socket(&self) -> PathBuf {
-        self.ops
-            .admin_socket
-            .clone()
-            .unwrap_or_else(|| self.data_dir().join("admin.sock"))
+        self.ops.admin_socket.clone().unwrap_or_else(|| self.data_dir().join("admin.sock"))
     }
 
     /// The number of workers: as told, or one a CPU.
     pub fn workers(&self) -> NonZeroUsize {
-        self.workers
-            .or_else(|| std::thread::available_parallelism().ok())
-            .unwrap_or(NonZeroUsize::MIN)
+        self.workers.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
     }
 }

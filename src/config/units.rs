@@ -59,10 +59,7 @@ impl FromStr for Period {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
-        let refuse = || UnitError {
-            expected: PERIOD,
-            found: text.to_owned(),
-        };
+        let refuse = || UnitError { expected: PERIOD, found: text.to_owned() };
         if text == "0" {
             return Ok(Self::default());
         }
@@ -70,9 +67,7 @@ impl FromStr for Period {
         let mut rest = text;
         while !rest.is_empty() {
             let (number, tail) = leading_number(rest).ok_or_else(refuse)?;
-            let end = tail
-                .find(|c: char| !c.is_ascii_alphabetic())
-                .unwrap_or(tail.len());
+            let end = tail.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(tail.len());
             let (unit, tail) = tail.split_at(end);
             let millis: u64 = match unit {
                 "ms" => 1,
@@ -82,10 +77,7 @@ impl FromStr for Period {
                 "d" => 86_400_000,
                 _ => return Err(refuse()),
             };
-            let part = number
-                .checked_mul(millis)
-                .map(Duration::from_millis)
-                .ok_or_else(refuse)?;
+            let part = number.checked_mul(millis).map(Duration::from_millis).ok_or_else(refuse)?;
             total = total.checked_add(part).ok_or_else(refuse)?;
             rest = tail;
         }
@@ -133,10 +125,7 @@ impl FromStr for Size {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
-        let refuse = || UnitError {
-            expected: SIZE,
-            found: text.to_owned(),
-        };
+        let refuse = || UnitError { expected: SIZE, found: text.to_owned() };
         let (number, unit) = leading_number(text).ok_or_else(refuse)?;
         let factor: u64 = match unit {
             "" | "B" => 1,
@@ -164,9 +153,7 @@ impl fmt::Display for Size {
 }
 
 fn leading_number(text: &str) -> Option<(u64, &str)> {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, rest) = text.split_at(end);
     Some((digits.parse().ok()?, rest))
 }
@@ -182,8 +169,7 @@ impl Cidr {
         let (own, width) = bits(self.address);
         let (other, other_width) = bits(address.to_canonical());
         let shift = width - u32::from(self.prefix);
-        width == other_width
-            && own.checked_shr(shift).unwrap_or(0) == other.checked_shr(shift).unwrap_or(0)
+        width == other_width && own.checked_shr(shift).unwrap_or(0) == other.checked_shr(shift).unwrap_or(0)
     }
 }
 
@@ -197,10 +183,7 @@ fn bits(address: IpAddr) -> (u128, u32) {
 
 impl From<IpAddr> for Cidr {
     fn from(address: IpAddr) -> Self {
-        Self {
-            address,
-            prefix: if address.is_ipv4() { 32 } else { 128 },
-        }
+        Self { address, prefix: if address.is_ipv4() { 32 } else { 128 } }
     }
 }
 
@@ -208,10 +191,7 @@ impl FromStr for Cidr {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
-        let refuse = || UnitError {
-            expected: CIDR,
-            found: text.to_owned(),
-        };
+        let refuse = || UnitError { expected: CIDR, found: text.to_owned() };
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
             None => (text, None),
@@ -220,11 +200,7 @@ impl FromStr for Cidr {
         let Some(prefix) = prefix else {
             return Ok(Self::from(address));
         };
-        prefix
-            .parse()
-            .ok()
-            .and_then(|prefix| Self::new(address, prefix))
-            .ok_or_else(refuse)
+        prefix.parse().ok().and_then(|prefix| Self::new(address, prefix)).ok_or_else(refuse)
     }
 }
 
@@ -345,18 +321,8 @@ mod tests {
 
     #[test]
     fn periods_are_read_with_their_units() {
-        for (text, millis) in [
-            ("500ms", 500),
-            ("10s", 10_000),
-            ("1h30m", 5_400_000),
-            ("7d", 604_800_000),
-            ("0", 0),
-        ] {
-            assert_eq!(
-                text.parse::<Period>().unwrap().0,
-                Duration::from_millis(millis),
-                "{text}"
-            );
+        for (text, millis) in [("500ms", 500), ("10s", 10_000), ("1h30m", 5_400_000), ("7d", 604_800_000), ("0", 0)] {
+            assert_eq!(text.parse::<Period>().unwrap().0, Duration::from_millis(millis), "{text}");
         }
     }
 
@@ -382,18 +348,8 @@ mod tests {
         assert!(network.contains("::ffff:10.1.2.3".parse().unwrap()));
         assert!(!network.contains("10.2.0.1".parse().unwrap()));
         assert!(!network.contains("::1".parse().unwrap()));
-        assert!(
-            "0.0.0.0/0"
-                .parse::<Cidr>()
-                .unwrap()
-                .contains("8.8.8.8".parse().unwrap())
-        );
-        assert!(
-            "::/0"
-                .parse::<Cidr>()
-                .unwrap()
-                .contains("::1".parse().unwrap())
-        );
+        assert!("0.0.0.0/0".parse::<Cidr>().unwrap().contains("8.8.8.8".parse().unwrap()));
+        assert!("::/0".parse::<Cidr>().unwrap().contains("::1".parse().unwrap()));
         assert!("10.0.0.0/33".parse::<Cidr>().is_err());
     }
 }

@@ -25,13 +25,7 @@ pub struct Audit {
 
 impl Default for Audit {
     fn default() -> Self {
-        Self {
-            policy_file: None,
-            log: None,
-            webhook: None,
-            queue: AuditQueue::default(),
-            max_body: Size::kib(64),
-        }
+        Self { policy_file: None, log: None, webhook: None, queue: AuditQueue::default(), max_body: Size::kib(64) }
     }
 }
 
@@ -91,10 +85,7 @@ pub struct AuditQueue {
 
 impl Default for AuditQueue {
     fn default() -> Self {
-        Self {
-            max_bytes: Size::mib(16),
-            when_full: WhenFull::default(),
-        }
+        Self { max_bytes: Size::mib(16), when_full: WhenFull::default() }
     }
 }
 

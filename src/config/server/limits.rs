@@ -44,16 +44,8 @@ impl Default for Limits {
             max_header_bytes: Size::kib(64),
             max_headers: 100,
             http2_send_buffer: Size::kib(64),
-            per_user: RateLimits {
-                in_flight: 200,
-                per_second: 0,
-                burst: 0,
-            },
-            per_cluster: RateLimits {
-                in_flight: 1000,
-                per_second: 0,
-                burst: 0,
-            },
+            per_user: RateLimits { in_flight: 200, per_second: 0, burst: 0 },
+            per_cluster: RateLimits { in_flight: 1000, per_second: 0, burst: 0 },
             unauthenticated: FailureLimits::default(),
         }
     }
@@ -134,9 +126,6 @@ pub struct Drain {
 
 impl Default for Drain {
     fn default() -> Self {
-        Self {
-            delay: Period::secs(5),
-            deadline: Period::secs(60),
-        }
+        Self { delay: Period::secs(5), deadline: Period::secs(60) }
     }
 }

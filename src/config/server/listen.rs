@@ -64,9 +64,6 @@ pub struct Ops {
 
 impl Default for Ops {
     fn default() -> Self {
-        Self {
-            address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8444),
-            admin_socket: None,
-        }
+        Self { address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8444), admin_socket: None }
     }
 }

@@ -21,10 +21,7 @@ pub struct Upstream {
 
 impl Default for Upstream {
     fn default() -> Self {
-        Self {
-            allowed_addresses: Vec::new(),
-            probe_interval: Period::secs(10),
-        }
+        Self { allowed_addresses: Vec::new(), probe_interval: Period::secs(10) }
     }
 }
 
@@ -39,8 +36,7 @@ pub enum AllowedAddress {
     Host(String),
 }
 
-const EXPECTED: &str =
-    "a network such as `127.0.0.0/8`, an address, an address with port, or a host name";
+const EXPECTED: &str = "a network such as `127.0.0.0/8`, an address, an address with port, or a host name";
 
 impl FromStr for AllowedAddress {
     type Err = String;
@@ -55,15 +51,10 @@ impl FromStr for AllowedAddress {
         let label = |label: &str| {
             !label.is_empty()
                 && label.len() <= 63
-                && label
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
         };
         // A last label of digits would be an address that was not one.
-        let named = text
-            .rsplit('.')
-            .next()
-            .is_some_and(|last| !last.bytes().all(|b| b.is_ascii_digit()));
+        let named = text.rsplit('.').next().is_some_and(|last| !last.bytes().all(|b| b.is_ascii_digit()));
         if named && text.len() <= 253 && text.split('.').all(label) {
             return Ok(Self::Host(text.to_ascii_lowercase()));
         }

@@ -1,0 +1,47 @@
+# `make run` shows Drover at work; `make test` checks everything. Both set up what they need.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+SERVERS := crates/kit/servers/build.sh
+
+.PHONY: help run test lint fmt doc bench fuzz soak dev-cluster servers deny
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t16
+
+run: servers ## a gateway in front of a real kube-apiserver, with what to type
+	cargo build --locked --bin drover
+	cargo run --locked --quiet -p drover-kit --bin dev-cluster -- --gateway target/debug/drover --dir .dev --clusters 2
+
+dev-cluster: servers ## a real cluster alone; prints its kubeconfig
+	cargo run --locked --quiet -p drover-kit --bin dev-cluster -- --dir .dev --hold
+
+test: lint servers ## everything: format, lints, licences, docs, all tests
+	cargo build --locked --workspace --all-targets
+	DROVER_TEST_BIN="$$($(SERVERS) | tail -n1)" cargo test --locked --workspace
+
+lint: deny doc ## format, clippy, licences, documentation
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+fmt: ## formats everything
+	cargo fmt --all
+
+doc:
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
+
+deny:
+	@command -v cargo-deny >/dev/null || cargo install --locked --quiet cargo-deny
+	cargo deny --locked --log-level error check bans licenses sources
+
+servers: ## builds and caches the real servers that the tests use
+	@$(SERVERS)
+
+bench: ## the table of docs/performance.md, beside Envoy, nginx, HAProxy and pingora-proxy
+	benches/run.sh
+
+fuzz: ## every fuzz target for a minute
+	fuzz/run.sh 60
+
+soak: servers ## the long runs
+	DROVER_TEST_BIN="$$($(SERVERS) | tail -n1)" DROVER_SOAK_SECONDS="$${DROVER_SOAK_SECONDS:-900}" \
+		cargo test --locked --release --test informers -- --nocapture

@@ -1,0 +1,106 @@
+//! The command line: one file a command. Results go to standard output, errors to standard error as `error: …`.
+
+mod cluster;
+mod config;
+mod inputs;
+mod kubeconfig;
+mod serve;
+mod streams;
+mod token;
+mod version;
+
+use std::{
+    ffi::OsString,
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Args, Parser, Subcommand};
+
+/// A multi-cluster Kubernetes gateway: one door, with corporate identities, to every cluster.
+#[derive(Debug, Parser)]
+#[command(name = "drover", version, max_term_width = 100, after_help = "\
+Start with a folder that holds drover.yaml and manifests/:
+  drover config check --config drover.yaml
+  drover serve --config drover.yaml")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+    #[command(subcommand)]
+    Config(config::Config),
+    #[command(subcommand)]
+    Token(token::Token),
+    Kubeconfig(kubeconfig::Kubeconfig),
+    #[command(subcommand)]
+    Cluster(cluster::Cluster),
+    #[command(subcommand)]
+    Streams(streams::Streams),
+    Version(version::Version),
+}
+
+/// Where the server's file is.
+#[derive(Debug, Args)]
+struct ConfigFile {
+    /// The server's file.
+    #[arg(short, long, value_name = "FILE", default_value = "drover.yaml", env = "DROVER_CONFIG")]
+    config: PathBuf,
+}
+
+/// Why a command failed: a text for a person, already whole.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Failure(String);
+
+impl Failure {
+    fn new(text: impl ToString) -> Self {
+        Self(text.to_string())
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Runs the command that `arguments` name.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Where even this cannot be written there is nobody to tell.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let result = match cli.command {
+        Command::Serve(command) => command.run(),
+        Command::Config(command) => command.run(),
+        Command::Token(command) => command.run(),
+        Command::Kubeconfig(command) => command.run(),
+        Command::Cluster(command) => command.run(),
+        Command::Streams(command) => command.run(),
+        Command::Version(command) => command.run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure(text)) => {
+            let _ = writeln!(io::stderr(), "error: {text}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Writes a result; a reader that has gone, such as `head`, is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.map_err(Failure::from),
+    }
+}

@@ -1,0 +1,163 @@
+//! `drover cluster`.
+
+use std::collections::BTreeSet;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::{ConfigFile, Failure, inputs, print};
+use crate::{
+    gateway::impersonate::{EXTRA_TOKEN, EXTRA_USERNAME},
+    world::{
+        input::{Inputs, Subject, UserInput},
+        names,
+    },
+};
+
+/// The ClusterRole and binding of the gateway's account. The colon keeps it apart from every role template.
+const ACCOUNT: &str = "drover:gateway";
+
+/// Speaks of clusters.
+#[derive(Debug, Subcommand)]
+pub(super) enum Cluster {
+    Rbac(Rbac),
+}
+
+/// Prints what an administrator of a cluster applies there, so that the gateway may act in it.
+///
+/// The gateway's account may impersonate the users and role groups that bindings name, and nothing else. Each role template in use is
+/// bound once, to its role group. Apply it again when users, or templates in use, are added; until then their requests wait.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  drover cluster rbac --cluster c-dev | kubectl --kubeconfig dev-admin.kubeconfig apply -f -")]
+pub(super) struct Rbac {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// The cluster's id. Default: the only one.
+    #[arg(long)]
+    cluster: Option<String>,
+    /// The gateway's account in the cluster: a service account, which is printed too.
+    #[arg(long, value_name = "NAMESPACE/NAME", default_value = "drover-system/gateway", conflicts_with = "user")]
+    service_account: String,
+    /// The gateway's account in the cluster: a user name, such as the common name of a client certificate.
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+}
+
+impl Cluster {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Rbac(command) => command.run(),
+        }
+    }
+}
+
+impl Rbac {
+    fn run(self) -> Result<(), Failure> {
+        let (_, inputs) = inputs::load(&self.file)?;
+        let id = match (&self.cluster, inputs.clusters.as_slice()) {
+            (Some(id), clusters) if clusters.iter().any(|cluster| *cluster.id == **id) => id.clone(),
+            (Some(id), _) => return Err(Failure(format!("--cluster: no Cluster `{id}` among the manifests"))),
+            (None, [only]) => only.id.to_string(),
+            (None, _) => return Err(Failure::new("--cluster: there is more than one, say which")),
+        };
+        let mut objects = Vec::new();
+        let account = match &self.user {
+            Some(name) => json!({"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": name}),
+            None => {
+                let (namespace, name) = self.service_account.split_once('/').ok_or_else(|| {
+                    Failure(format!(
+                        "--service-account: expected `namespace/name`, found `{}`",
+                        self.service_account
+                    ))
+                })?;
+                objects.push(json!({
+                    "apiVersion": "v1", "kind": "Namespace",
+                    "metadata": {"name": namespace, "labels": labels()},
+                }));
+                objects.push(json!({
+                    "apiVersion": "v1", "kind": "ServiceAccount",
+                    "metadata": {"name": name, "namespace": namespace, "labels": labels()},
+                }));
+                json!({"kind": "ServiceAccount", "namespace": namespace, "name": name})
+            }
+        };
+        objects.extend(rbac(&inputs, &id, &account));
+        let mut text = String::new();
+        for object in objects {
+            text.push_str("---\n");
+            text.push_str(&serde_saphyr::to_string(&object).map_err(Failure::new)?);
+        }
+        print(&text)
+    }
+}
+
+fn labels() -> Value {
+    json!({"app.kubernetes.io/managed-by": "drover"})
+}
+
+fn rbac(inputs: &Inputs, cluster: &str, account: &Value) -> Vec<Value> {
+    let bindings: Vec<_> = inputs.bindings.iter().filter(|binding| *binding.cluster == *cluster).collect();
+    let templates: BTreeSet<&str> = bindings.iter().map(|binding| &*binding.template).collect();
+    let bound = |user: &&UserInput| {
+        let tokens = || inputs.tokens.iter().filter(|token| token.user == user.name);
+        bindings.iter().any(|binding| match &binding.subject {
+            Subject::User(name) => *name == user.name,
+            Subject::UserPrincipal(principal) => user.principal_ids.contains(principal),
+            // A certificate's groups are in no manifest: whoever may come with one may be in any of them.
+            Subject::GroupPrincipal(group) if group.starts_with("x509_group://") => {
+                user.principal_ids.iter().any(|principal| principal.starts_with("x509_user://"))
+            }
+            Subject::GroupPrincipal(group) => tokens().any(|token| token.group_principals.contains(group)),
+            Subject::Group(_) => false,
+        })
+    };
+    let users: Vec<&UserInput> = inputs.users.iter().filter(bound).collect();
+    let names: BTreeSet<&str> = users.iter().map(|user| &*user.name).collect();
+    let uids: BTreeSet<&str> = users.iter().filter_map(|user| user.uid.as_deref()).collect();
+    let groups: Vec<_> = templates.iter().map(|template| names::cluster_role_group(cluster, template)).collect();
+
+    let core = |resource: &str, names: Value| {
+        json!({"apiGroups": [""], "resources": [resource], "verbs": ["impersonate"], "resourceNames": names})
+    };
+    let mut rules = Vec::new();
+    // A rule without names would allow every name: where there is none there is no rule.
+    if !names.is_empty() {
+        rules.push(core("users", json!(names)));
+    }
+    if !groups.is_empty() {
+        rules.push(core("groups", json!(groups)));
+    }
+    if !uids.is_empty() {
+        rules.push(json!({
+            "apiGroups": ["authentication.k8s.io"], "resources": ["uids"], "verbs": ["impersonate"], "resourceNames": uids,
+        }));
+    }
+    rules.push(json!({
+        "apiGroups": ["authentication.k8s.io"],
+        "resources": [format!("userextras/{EXTRA_USERNAME}"), format!("userextras/{EXTRA_TOKEN}")],
+        "verbs": ["impersonate"],
+    }));
+    let binding = |name: &str, role: &str, subject: &Value| {
+        json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+            "metadata": {"name": name, "labels": labels()},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+            "subjects": [subject],
+        })
+    };
+    let mut objects = vec![
+        json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+            "metadata": {"name": ACCOUNT, "labels": labels()},
+            "rules": rules,
+        }),
+        binding(ACCOUNT, ACCOUNT, account),
+    ];
+    objects.extend(templates.iter().zip(&groups).map(|(template, group)| {
+        let subject = json!({"kind": "Group", "apiGroup": "rbac.authorization.k8s.io", "name": group});
+        binding(group, template, &subject)
+    }));
+    objects
+}

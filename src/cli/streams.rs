@@ -1,0 +1,104 @@
+//! `drover streams`.
+
+use clap::{Args, Subcommand};
+use http::{Method, Request};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::{body::Bytes, client::conn::http1};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+
+use super::{ConfigFile, Failure, print};
+use crate::config;
+
+/// Shows and ends the open streams of the running server: watches, followed logs, upgraded connections.
+///
+/// Speaks to the server over its admin socket, which only its own user can open.
+#[derive(Debug, Subcommand)]
+pub(super) enum Streams {
+    /// Lists them, oldest first.
+    Ls(List),
+    /// Ends one, by the id that `ls` shows.
+    Kill(Kill),
+}
+
+/// Lists the open streams.
+#[derive(Debug, Args)]
+pub(super) struct List {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Ends a stream.
+#[derive(Debug, Args)]
+pub(super) struct Kill {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Its id.
+    id: String,
+}
+
+impl Streams {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Ls(List { file, json }) => {
+                let streams = call(&file, Method::GET, "/streams")?;
+                if json { print(&format!("{streams}\n")) } else { print(&table(&streams)) }
+            }
+            Self::Kill(Kill { file, id }) => {
+                call(&file, Method::DELETE, &format!("/streams/{id}"))?;
+                print(&format!("stream {id} ended\n"))
+            }
+        }
+    }
+}
+
+fn table(streams: &Value) -> String {
+    let text = |stream: &Value, key: &str| stream.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let head = ["ID", "KIND", "USER", "AS", "CLUSTER", "SINCE", "PATH"].map(str::to_owned);
+    let rows = streams.as_array().into_iter().flatten().map(|stream| {
+        ["id", "kind", "user", "target", "cluster", "since", "path"].map(|key| text(stream, key))
+    });
+    let rows: Vec<[String; 7]> = std::iter::once(head).chain(rows).collect();
+    let mut widths = [0; 7];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut table = String::new();
+    for row in &rows {
+        let line: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        table.push_str(line.join("  ").trim_end());
+        table.push('\n');
+    }
+    table
+}
+
+fn call(file: &ConfigFile, method: Method, path: &str) -> Result<Value, Failure> {
+    let config = config::load(&file.config).map_err(Failure::new)?;
+    let socket = config.admin_socket();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (status, body) = runtime
+        .block_on(async {
+            let stream = tokio::net::UnixStream::connect(&socket).await?;
+            let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+            tokio::spawn(connection);
+            let mut request = Request::new(Empty::<Bytes>::new());
+            *request.method_mut() = method;
+            *request.uri_mut() = path.parse()?;
+            let response = sender.send_request(request).await?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), 256 << 20).collect().await?.to_bytes();
+            Ok::<_, Box<dyn std::error::Error + Send + Sync>>((status, body))
+        })
+        .map_err(|error| Failure(format!("the server does not answer at {}: {error}", socket.display())))?;
+    let value: Value = serde_json::from_slice(&body).map_err(Failure::new)?;
+    if status.is_success() {
+        return Ok(value);
+    }
+    let message = value.get("message").and_then(Value::as_str).unwrap_or("the server refuses");
+    Err(Failure::new(message))
+}

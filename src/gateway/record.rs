@@ -1,0 +1,93 @@
+//! What the audit log hears of an exchange.
+
+use std::time::SystemTime;
+
+use apimachinery::{request_info::RequestInfo, target};
+use http::Version;
+
+use super::{body::Seen, exchange::Exchange, impersonate::Persona};
+use crate::telemetry::audit::{
+    Body, Decision, EventRef, Level, ObjectRef, RequestRef, ResponseRef, Stage, UserRef, annotation,
+};
+
+/// The policy's word on an exchange.
+pub(super) fn decide(exchange: &Exchange, info: Option<&RequestInfo<'_>>) -> Decision {
+    exchange.worker.gateway.audit.decide(&request(exchange, info))
+}
+
+/// Writes the event of `stage`, if the policy wants it.
+pub(super) fn write(exchange: &Exchange, stage: Stage) {
+    let Some(decision) = exchange.decision else { return };
+    if !decision.wants(stage) {
+        return;
+    }
+    // Read again rather than kept: what was read borrows from the request, which has long gone to the cluster.
+    let target = target::read(Version::HTTP_2, &exchange.read_as, &exchange.uri, exchange.routing).ok();
+    let info = target.as_ref().and_then(|target| RequestInfo::of(&exchange.read_as, target).ok());
+    let request = request(exchange, info.as_ref());
+    let (cause, message) = exchange.refusal.as_ref().map_or(("", ""), |(cause, message)| (*cause, message.as_str()));
+    let complete = stage == Stage::ResponseComplete;
+    let kept = exchange.request_body.as_deref().filter(|_| complete && decision.level >= Level::Request);
+    let kept = kept.and_then(Seen::kept);
+    let response_body = match &exchange.response_body {
+        Some(bytes) if complete && bytes.len() as u64 == exchange.bytes_out => Body::Whole(bytes),
+        Some(_) if complete => Body::TooLong,
+        _ => Body::None,
+    };
+    let allowed = exchange.caller.is_some();
+    let uri = exchange.uri.path_and_query().map_or_else(|| exchange.uri.path(), |target| target.as_str());
+    exchange.worker.gateway.audit.record(
+        decision,
+        &EventRef {
+            request: &request,
+            id: &exchange.audit_id,
+            stage,
+            uri,
+            impersonated: exchange.acting.as_deref().map(user),
+            source_ips: &[exchange.source],
+            user_agent: exchange.user_agent.as_ref().map_or(&[], |agent| agent.as_bytes()),
+            response: Some(ResponseRef { code: exchange.code, reason: "", message }),
+            request_body: match &kept {
+                Some((bytes, _)) if bytes.is_empty() => Body::None,
+                Some((bytes, true)) => Body::Whole(bytes),
+                Some((_, false)) => Body::TooLong,
+                None => Body::None,
+            },
+            response_body,
+            received: exchange.received.into(),
+            reached: SystemTime::now(),
+            annotations: &[
+                (annotation::DECISION, if allowed { "allow" } else { "forbid" }),
+                (annotation::TOKEN, exchange.caller.as_deref().and_then(Persona::token).unwrap_or_default()),
+                (annotation::CAUSE, cause),
+            ],
+        },
+    );
+}
+
+fn request<'a>(exchange: &'a Exchange, info: Option<&'a RequestInfo<'_>>) -> RequestRef<'a> {
+    let named = exchange.name.as_deref().map(|name| UserRef { name, ..UserRef::ANONYMOUS });
+    RequestRef {
+        cluster: exchange.cluster.as_deref().unwrap_or_default(),
+        user: exchange.caller.as_deref().map(user).or(named).unwrap_or(UserRef::ANONYMOUS),
+        verb: info.map_or_else(|| exchange.method.as_str(), |info| info.verb.as_str()),
+        path: info.map_or_else(|| exchange.uri.path(), |info| info.path),
+        object: info.filter(|info| info.is_resource).map(|info| ObjectRef {
+            group: info.group,
+            version: info.version,
+            resource: info.resource,
+            subresource: info.subresource,
+            namespace: info.namespace,
+            name: &info.name,
+        }),
+    }
+}
+
+fn user(persona: &Persona) -> UserRef<'_> {
+    UserRef {
+        name: &persona.user.name,
+        uid: persona.user.uid.as_deref().unwrap_or_default(),
+        groups: &persona.granted.groups,
+        extra: &[],
+    }
+}

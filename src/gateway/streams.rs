@@ -1,0 +1,374 @@
+//! Open streams: watches, followed logs and upgrades, filed under what they were decided by.
+//!
+//! One registry a worker. When the world changes the worker judges again the streams that the change touched, and ends
+//! those that would no longer be let in. A request registers first and compares generations afterwards, so that a
+//! stream decided just before a revoke does not live on.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU8, AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_util::task::AtomicWaker;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::guard;
+use crate::{
+    identity::{Identity, Presented},
+    world::{TokenHash, Touched, Watch, World, rows::ClusterRow},
+};
+
+/// Streams judged again without giving the worker back to its requests.
+const BATCH: usize = 256;
+
+/// What kind of stream it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A watch.
+    Watch,
+    /// A followed log, or another long answer.
+    Follow,
+    /// Exec, attach, port-forward and other upgraded connections.
+    Upgrade,
+}
+
+/// Why a stream was ended from this side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum End {
+    /// What it was decided by is gone.
+    Revoked = 1,
+    /// An admin ended it.
+    Killed = 2,
+    /// The server drains.
+    Drained = 3,
+}
+
+/// What a stream was decided by.
+#[derive(Clone, Debug)]
+pub struct Basis {
+    /// The caller's credential.
+    pub presented: Presented,
+    /// The caller's user name.
+    pub user: Arc<str>,
+    /// The user it runs as, where that is another one.
+    pub target: Option<Target>,
+    /// The cluster.
+    pub cluster: Arc<str>,
+    /// The caller's role groups.
+    pub groups: Arc<guard::Granted>,
+    /// When the credential ends.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Whom a stream runs as, when it is not its caller.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The user name.
+    pub user: Arc<str>,
+    /// Its role groups.
+    pub granted: Arc<guard::Granted>,
+    /// Whether the groups are what the user's own bindings give; else the caller named them.
+    pub from_bindings: bool,
+}
+
+impl Target {
+    fn holds(&self, world: &World, cluster: &ClusterRow) -> bool {
+        let Some(user) = world.user(&self.user).filter(|user| user.enabled) else { return false };
+        if guard::check_published(user, cluster).is_err() {
+            return false;
+        }
+        if self.from_bindings {
+            guard::grant_user(user, cluster).is_ok_and(|granted| granted.covers(&self.granted))
+        } else {
+            self.granted.groups.iter().all(|group| cluster.published_group(group).is_some())
+        }
+    }
+}
+
+impl Basis {
+    /// Every user whose change bears on the stream.
+    fn users(&self) -> impl Iterator<Item = &Arc<str>> {
+        std::iter::once(&self.user).chain(self.target.as_ref().map(|target| &target.user))
+    }
+
+    /// Whether `world` would still let the stream in with all that it was opened with.
+    fn holds(&self, world: &World, now: Timestamp) -> bool {
+        let Ok(identity) = Identity::of(&self.presented, world, now) else { return false };
+        if identity.user.name != self.user {
+            return false;
+        }
+        let Ok(cluster) = guard::admit(&identity, &self.cluster, world) else { return false };
+        let Ok(granted) = guard::grant(&identity, cluster) else { return false };
+        granted.covers(&self.groups) && self.target.as_ref().is_none_or(|target| target.holds(world, cluster))
+    }
+}
+
+/// One open stream, as its admin sees it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Listed {
+    /// Names it for `kill`.
+    pub id: String,
+    /// What kind it is.
+    pub kind: Kind,
+    /// The caller.
+    pub user: Arc<str>,
+    /// Whom it runs as, where that is another user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<Arc<str>>,
+    /// The cluster.
+    pub cluster: Arc<str>,
+    /// Its path in the cluster.
+    pub path: Box<str>,
+    /// Since when it is open.
+    pub since: Timestamp,
+    /// Role groups of the caller.
+    pub groups: Vec<Arc<str>>,
+}
+
+#[derive(Debug, Default)]
+struct Signal {
+    end: AtomicU8,
+    waker: AtomicWaker,
+}
+
+impl Signal {
+    fn set(&self, end: End) {
+        // The first reason stands.
+        let _ = self.end.compare_exchange(0, end as u8, Ordering::AcqRel, Ordering::Relaxed);
+        self.waker.wake();
+    }
+
+    fn get(&self) -> Option<End> {
+        match self.end.load(Ordering::Acquire) {
+            0 => None,
+            1 => Some(End::Revoked),
+            2 => Some(End::Killed),
+            _ => Some(End::Drained),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Entry {
+    basis: Basis,
+    kind: Kind,
+    path: Box<str>,
+    since: Timestamp,
+    signal: Arc<Signal>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    entries: HashMap<u64, Entry>,
+    by_token: HashMap<TokenHash, HashSet<u64>>,
+    by_user: HashMap<Arc<str>, HashSet<u64>>,
+    by_cluster: HashMap<Arc<str>, HashSet<u64>>,
+    expiries: BTreeSet<(Timestamp, u64)>,
+}
+
+/// The streams of one worker.
+#[derive(Debug)]
+pub struct Streams {
+    worker: usize,
+    next: AtomicU64,
+    open: Mutex<Open>,
+    watch: Watch,
+}
+
+/// Held as long as a stream is open; its drop takes the stream out of the registry.
+#[derive(Debug)]
+pub struct Registration {
+    id: u64,
+    signal: Arc<Signal>,
+    streams: Arc<Streams>,
+}
+
+impl Registration {
+    /// Ready once the stream must end.
+    pub fn poll_end(&self, cx: &mut Context<'_>) -> Poll<End> {
+        if let Some(end) = self.signal.get() {
+            return Poll::Ready(end);
+        }
+        self.signal.waker.register(cx.waker());
+        // A signal set between the look and the registration would be missed otherwise.
+        self.signal.get().map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// Waits until the stream must end.
+    pub async fn ended(&self) -> End {
+        std::future::poll_fn(|cx| self.poll_end(cx)).await
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.streams.remove(self.id);
+    }
+}
+
+impl Streams {
+    /// The registry of worker `worker`.
+    pub fn new(worker: usize, watch: Watch) -> Arc<Self> {
+        Arc::new(Self { worker, next: AtomicU64::new(1), open: Mutex::default(), watch })
+    }
+
+    /// Files a stream that was decided at `generation`, and judges it again when the world has moved on since.
+    pub fn register(
+        self: &Arc<Self>,
+        kind: Kind,
+        basis: Basis,
+        path: &str,
+        generation: u64,
+        now: Timestamp,
+    ) -> Registration {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let signal = Arc::new(Signal::default());
+        {
+            let mut open = self.lock();
+            if let Presented::Token(hash) = &basis.presented {
+                open.by_token.entry(*hash).or_default().insert(id);
+            }
+            for user in basis.users() {
+                open.by_user.entry(Arc::clone(user)).or_default().insert(id);
+            }
+            open.by_cluster.entry(Arc::clone(&basis.cluster)).or_default().insert(id);
+            if let Some(end) = basis.expires_at {
+                open.expiries.insert((end, id));
+            }
+            let entry = Entry { basis, kind, path: path.into(), since: now, signal: Arc::clone(&signal) };
+            open.entries.insert(id, entry);
+        }
+        let world = self.watch.load();
+        if world.generation() != generation {
+            self.judge(&[id], &world, now);
+        }
+        Registration { id, signal, streams: Arc::clone(self) }
+    }
+
+    /// Judges again what `touched` touches.
+    pub async fn review(&self, world: &World, touched: &Touched) {
+        let ids: Vec<u64> = {
+            let open = self.lock();
+            let mut ids = HashSet::new();
+            ids.extend(touched.tokens.iter().filter_map(|hash| open.by_token.get(hash)).flatten());
+            ids.extend(touched.users.iter().filter_map(|user| open.by_user.get(user)).flatten());
+            ids.extend(touched.clusters.iter().filter_map(|cluster| open.by_cluster.get(cluster)).flatten());
+            ids.into_iter().collect()
+        };
+        for batch in ids.chunks(BATCH) {
+            self.judge(batch, world, Timestamp::now());
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Ends the streams whose credential has ended by `now`.
+    pub fn expire(&self, now: Timestamp) {
+        let open = self.lock();
+        for (_, id) in open.expiries.range(..=(now, u64::MAX)) {
+            if let Some(entry) = open.entries.get(id) {
+                entry.signal.set(End::Revoked);
+            }
+        }
+    }
+
+    /// Ends all watches and followed logs, spread evenly over `span`; upgrades live on.
+    pub async fn drain(&self, span: Duration) {
+        let signals: Vec<Arc<Signal>> = {
+            let open = self.lock();
+            let entries = open.entries.values().filter(|entry| entry.kind != Kind::Upgrade);
+            entries.map(|entry| Arc::clone(&entry.signal)).collect()
+        };
+        let Ok(count) = u32::try_from(signals.len()) else { return };
+        for signal in &signals {
+            signal.set(End::Drained);
+            tokio::time::sleep(span / count.max(1)).await;
+        }
+    }
+
+    /// Ends every stream now.
+    pub fn end_all(&self) {
+        self.lock().entries.values().for_each(|entry| entry.signal.set(End::Drained));
+    }
+
+    /// Ends the stream that [`Listed::id`] names; `false` when there is none.
+    pub fn kill(&self, id: &str) -> bool {
+        let found = id.split_once('-').filter(|(worker, _)| worker.parse() == Ok(self.worker));
+        let Some(id) = found.and_then(|(_, id)| id.parse::<u64>().ok()) else { return false };
+        self.lock().entries.get(&id).is_some_and(|entry| {
+            entry.signal.set(End::Killed);
+            true
+        })
+    }
+
+    /// All open streams.
+    pub fn list(&self) -> Vec<Listed> {
+        let open = self.lock();
+        let listed = open.entries.iter().map(|(id, entry)| Listed {
+            id: format!("{}-{id}", self.worker),
+            kind: entry.kind,
+            user: Arc::clone(&entry.basis.user),
+            target: entry.basis.target.as_ref().map(|target| Arc::clone(&target.user)),
+            cluster: Arc::clone(&entry.basis.cluster),
+            path: entry.path.clone(),
+            since: entry.since,
+            groups: entry.basis.groups.groups.clone(),
+        });
+        listed.collect()
+    }
+
+    /// Streams open now.
+    pub fn len(&self) -> usize {
+        self.lock().entries.len()
+    }
+
+    /// Whether none is open.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn judge(&self, ids: &[u64], world: &World, now: Timestamp) {
+        let open = self.lock();
+        for entry in ids.iter().filter_map(|id| open.entries.get(id)) {
+            if !entry.basis.holds(world, now) {
+                entry.signal.set(End::Revoked);
+            }
+        }
+    }
+
+    fn remove(&self, id: u64) {
+        let mut open = self.lock();
+        let Some(entry) = open.entries.remove(&id) else { return };
+        if let Presented::Token(hash) = &entry.basis.presented {
+            unfile(&mut open.by_token, hash, id);
+        }
+        for user in entry.basis.users() {
+            unfile(&mut open.by_user, user, id);
+        }
+        unfile(&mut open.by_cluster, &entry.basis.cluster, id);
+        if let Some(end) = entry.basis.expires_at {
+            open.expiries.remove(&(end, id));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        // No code panics while it holds the lock, and the maps would be whole if it did.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn unfile<K: std::hash::Hash + Eq>(index: &mut HashMap<K, HashSet<u64>>, key: &K, id: u64) {
+    if let Some(ids) = index.get_mut(key) {
+        ids.remove(&id);
+        if ids.is_empty() {
+            index.remove(key);
+        }
+    }
+}

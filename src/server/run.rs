@@ -1,0 +1,253 @@
+//! The server's life, from its files to its last connection.
+
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
+
+use super::{
+    ConnectionLimits, Phase, Shared, acceptor,
+    addresses::Addresses,
+    admin, clusters, observe,
+    reload::{self, TlsFiles},
+    tls,
+    workers::{self, Handle, Shape},
+};
+use crate::{
+    cluster::{self, Registry},
+    config::{self, Problems, address::AddressPolicy, manifests, server::Runtime, server::ServerConfig},
+    gateway::{Gateway, Settings, Worker, impersonate::Reviews, limits},
+    telemetry::{self, audit::AuditLog, metrics::Metrics, ops},
+    world::Publisher,
+};
+
+/// Why the server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The files are not as they should be.
+    #[error("{0}")]
+    Config(Problems),
+    /// No TLS.
+    #[error(transparent)]
+    Tls(#[from] tls::TlsError),
+    /// An address or socket cannot be listened on.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(String, io::Error),
+    /// The audit log cannot be written.
+    #[error("audit: {0}")]
+    Audit(#[from] telemetry::audit::AuditError),
+    /// The metrics cannot be registered.
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// The system refuses something.
+    #[error("{0}: {1}")]
+    System(&'static str, io::Error),
+}
+
+/// Serves until a signal ends it.
+///
+/// # Errors
+/// Whatever keeps it from starting; the text says what to change.
+pub fn run(config: ServerConfig) -> Result<(), ServeError> {
+    let system = |what| move |error| ServeError::System(what, error);
+    std::fs::create_dir_all(config.data_dir()).map_err(system("cannot make the data folder"))?;
+    let control = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("drover-control")
+        .enable_all()
+        .build()
+        .map_err(system("cannot start the control runtime"))?;
+    control.block_on(serve(Arc::new(config), control.handle().clone()))
+}
+
+async fn serve(config: Arc<ServerConfig>, control: tokio::runtime::Handle) -> Result<(), ServeError> {
+    let system = |what| move |error| ServeError::System(what, error);
+    let inputs = manifests::load(config.manifests()).map_err(ServeError::Config)?;
+    let files = tls_files(&config)?;
+    let tls = files.load()?;
+    let (feed, watch) = Publisher::start().map_err(system("cannot start the publisher"))?;
+    let count = config.workers().get();
+    let metrics = Arc::new(Metrics::new(count)?);
+    let audit = AuditLog::start(&config.audit, count, &control)?;
+
+    // Bound before anything answers, so that the address policy knows the gateway's own ports.
+    let listener = acceptor::bind(config.listen.address)
+        .map_err(|error| ServeError::Listen(config.listen.address.to_string(), error))?;
+    let gateway_address = listener.local_addr().map_err(system("cannot read the bound address"))?;
+    let ops_listener = tokio::net::TcpListener::bind(config.ops.address)
+        .await
+        .map_err(|error| ServeError::Listen(config.ops.address.to_string(), error))?;
+    let ops_address = ops_listener.local_addr().map_err(system("cannot read the bound address"))?;
+    let socket = config.admin_socket();
+    let admin_listener =
+        admin::bind(&socket).map_err(|error| ServeError::Listen(socket.display().to_string(), error))?;
+
+    let policy = AddressPolicy::new(&config.upstream.allowed_addresses, &[gateway_address, ops_address]);
+    let publish = feed.clone();
+    let options = cluster::Options {
+        workers: count,
+        connect_timeout: config.timeouts.connect_upstream.0,
+        http1_idle: config.timeouts.idle_upstream.0,
+        http2_idle: config.timeouts.http2_idle_upstream.0,
+        address_policy: Some(Arc::new(move |address, port| policy.check(address, port))),
+        ..cluster::Options::default()
+    };
+    let registry = Registry::new(control.clone(), options);
+    tokio::spawn(clusters::follow(registry.clone(), feed.subscribe()));
+    // In force before the first connection is taken.
+    let _ = feed.replace(inputs).await;
+
+    let checks = Arc::new(ops::Checks::new());
+    let gateway = Arc::new(Gateway {
+        watch: watch.clone(),
+        clusters: registry.clone(),
+        audit: Arc::clone(&audit),
+        metrics: Arc::clone(&metrics),
+        limits: limits(&config),
+        reviews: Reviews::default(),
+        checks: Arc::clone(&checks),
+        settings: Settings {
+            base_domain: config.listen.base_domain.as_deref().map(Into::into),
+            response_headers: config.timeouts.response_headers.0,
+            body_stall: config.timeouts.body_stall.0,
+            audit_body: config.audit.max_body.bytes(),
+        },
+    });
+    let shared = Arc::new(Shared::new(tls, connection_limits(&config), config.trusted_proxies.clone(), feed.clone()));
+    let workers = (0..count).map(|index| Worker::new(index, Arc::clone(&gateway))).collect();
+    let shape = match config.runtime {
+        Runtime::PerCore => Shape::PerCore,
+        Runtime::MultiThread => Shape::MultiThread,
+    };
+    let handles: Arc<[Handle]> =
+        workers::start(&shared, workers, shape).map_err(system("cannot start the workers"))?.into();
+
+    observe::metrics(&gateway, &handles);
+    observe::checks(&checks, &gateway);
+    tokio::spawn(ops::serve(ops_listener, Arc::clone(&checks), Arc::clone(&metrics)));
+    tokio::spawn(admin::serve(admin_listener, Arc::clone(&handles)));
+    let (changed, changes) = mpsc::channel(1);
+    let _watcher = config::reload::Watcher::start(&config, move || {
+        // One that waits is enough: the files are read after it.
+        let _ = changed.try_send(());
+    })
+    .map_err(system("cannot watch the files"))?;
+    tokio::spawn(reload::follow(Arc::clone(&shared), Arc::clone(&metrics), Arc::clone(&config), files, changes));
+    let accepting =
+        tokio::spawn(acceptor::run(listener, Arc::clone(&shared), Arc::clone(&handles), shared.phase.subscribe()));
+
+    Addresses { gateway: gateway_address, ops: ops_address }
+        .write(config.data_dir())
+        .map_err(system("cannot write addresses.json"))?;
+    tracing::info!(gateway = %gateway_address, ops = %ops_address, workers = count, "serving");
+    until_told().await.map_err(system("cannot listen for signals"))?;
+    drain(&config, &shared, &gateway, &handles).await;
+    let _ = accepting.await;
+    audit.close(Duration::from_secs(5)).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn until_told() -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Ends what runs, in the order in which clients can follow: readiness, new connections, watches, the rest.
+async fn drain(config: &ServerConfig, shared: &Shared, gateway: &Gateway, handles: &[Handle]) {
+    let deadline = config.drain.deadline.0;
+    tracing::info!(delay = ?config.drain.delay.0, ?deadline, "draining");
+    gateway.checks.drain();
+    shared.phase.send_replace(Phase::Draining);
+    // Load balancers need this long to see that it is no longer ready; until then it serves as ever.
+    tokio::time::sleep(config.drain.delay.0).await;
+    shared.phase.send_replace(Phase::Closing);
+    let end = Instant::now() + deadline;
+    let watches = handles.iter().map(|handle| handle.worker.streams.drain(deadline / 2));
+    let all = async {
+        futures_util::future::join_all(watches).await;
+        // Upgrades cannot be asked to end: they have until the deadline.
+        while handles.iter().any(|handle| handle.open() > 0 || !handle.worker.streams.is_empty()) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    if tokio::time::timeout_at(end.into(), all).await.is_err() {
+        let left: usize = handles.iter().map(|handle| handle.worker.streams.len()).sum();
+        tracing::warn!(streams = left, "the drain's deadline is over");
+        handles.iter().for_each(|handle| handle.worker.streams.end_all());
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+fn tls_files(config: &ServerConfig) -> Result<TlsFiles, ServeError> {
+    let tls = &config.listen.tls;
+    let client_ca = tls.client_ca_file.clone();
+    if let (Some(certificate), Some(key)) = (&tls.certificate_file, &tls.key_file) {
+        return Ok(TlsFiles { certificate: certificate.clone(), key: key.clone(), client_ca });
+    }
+    let own = tls::own(config.data_dir(), &names(config))?;
+    Ok(TlsFiles { certificate: own.certificate, key: own.key, client_ca })
+}
+
+/// The names that the own certificate is for.
+fn names(config: &ServerConfig) -> Vec<String> {
+    let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+    let address = config.listen.address.ip();
+    if !address.is_unspecified() {
+        names.push(address.to_string());
+    }
+    if let Some(host) = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|host| host.trim().to_owned())
+        && !host.is_empty()
+    {
+        names.push(host);
+    }
+    if let Some(domain) = &config.listen.base_domain {
+        names.push(domain.clone());
+        names.push(format!("*.{domain}"));
+    }
+    names.extend(config.listen.tls.names.iter().cloned());
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn limits(config: &ServerConfig) -> limits::Limits {
+    let defaults = |limits: &config::server::RateLimits| limits::Defaults {
+        in_flight: limits.in_flight,
+        per_second: limits.per_second,
+        burst: limits.burst,
+    };
+    limits::Limits::new(
+        defaults(&config.limits.per_user),
+        defaults(&config.limits.per_cluster),
+        config.limits.max_in_flight as usize,
+        config.limits.max_streams as usize,
+        config.limits.unauthenticated.per_second,
+    )
+}
+
+fn connection_limits(config: &ServerConfig) -> ConnectionLimits {
+    let (limits, timeouts) = (&config.limits, &config.timeouts);
+    ConnectionLimits {
+        connections: limits.max_connections as usize,
+        per_source: limits.max_connections_per_source as usize,
+        tls_handshake: timeouts.tls_handshake.0,
+        head: timeouts.headers_in.0,
+        idle: timeouts.idle_client.0,
+        header_bytes: u32::try_from(limits.max_header_bytes.bytes()).unwrap_or(u32::MAX),
+        headers: limits.max_headers as usize,
+        streams_per_connection: limits.max_streams_per_connection,
+        send_buffer: limits.http2_send_buffer.bytes(),
+    }
+}

@@ -1,0 +1,77 @@
+//! The server's own TLS: certificates from files, or from an authority of its own made at the first start.
+
+mod authority;
+
+use std::{path::Path, sync::Arc};
+
+use rustls::{RootCertStore, ServerConfig, crypto::aws_lc_rs, server::WebPkiClientVerifier};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+
+pub use authority::{CA_FILE, Own, own};
+
+/// Why there is no TLS.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file cannot be read, or is no PEM of the kind that is needed.
+    #[error("{path}: {reason}")]
+    File {
+        /// The file.
+        path: Box<Path>,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Certificate and key do not go together, or cannot be used.
+    #[error("the certificate cannot be used: {0}")]
+    Rustls(#[from] rustls::Error),
+    /// The client authorities cannot be used.
+    #[error("the client authorities cannot be used: {0}")]
+    Verifier(#[from] rustls::server::VerifierBuilderError),
+    /// The own authority cannot be made.
+    #[error("the own authority cannot be made: {0}")]
+    Authority(#[from] rcgen::Error),
+}
+
+impl TlsError {
+    fn file(path: &Path, reason: impl ToString) -> Self {
+        Self::File { path: path.into(), reason: reason.to_string() }
+    }
+}
+
+/// What clients see, read from these files.
+///
+/// # Errors
+/// A file that is missing or broken; the text names it.
+pub fn config(certificate: &Path, key: &Path, client_ca: Option<&Path>) -> Result<Arc<ServerConfig>, TlsError> {
+    let chain = certificates(certificate)?;
+    let key_der = PrivateKeyDer::from_pem_file(key).map_err(|error| TlsError::file(key, error))?;
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+    let builder = match client_ca {
+        Some(path) => {
+            let mut roots = RootCertStore::empty();
+            for authority in certificates(path)? {
+                roots.add(authority).map_err(|error| TlsError::file(path, error))?;
+            }
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            // A token is as good as a certificate: whoever has none of both is refused by the gateway, with a Status.
+            builder.with_client_cert_verifier(verifier.allow_unauthenticated().build()?)
+        }
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_single_cert(chain, key_der)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.ticketer = aws_lc_rs::Ticketer::new()?;
+    // One ticket is enough for a client that resumes, and each costs a write at every handshake.
+    config.send_tls13_tickets = 1;
+    Ok(Arc::new(config))
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let chain = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| TlsError::file(path, error))?;
+    if chain.is_empty() {
+        return Err(TlsError::file(path, "no certificate in it"));
+    }
+    Ok(chain)
+}
