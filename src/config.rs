@@ -2,6 +2,8 @@
 //!
 //! Everything here reads files and makes plain validated values; nothing keeps state or speaks to a network.
 
+pub mod address;
+pub mod reload;
 pub mod server;
 pub mod units;
 
