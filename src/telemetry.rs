@@ -3,5 +3,7 @@
 //! The request path calls [`metrics`] on every request: nothing there makes a system call, waits, wakes
 //! a thread or allocates per request. Each worker thread writes to a shard of its own; the scrape adds the shards up.
 
+pub mod log;
 pub mod metrics;
+pub mod ops;
 mod shard;
