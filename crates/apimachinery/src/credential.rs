@@ -13,6 +13,7 @@ use base64::prelude::BASE64_STANDARD;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
+pub(crate) use subprotocol::holds_token;
 pub use subprotocol::{Subprotocol, read_subprotocol};
 
 /// The longest credential that is looked at, in bytes as sent.

@@ -13,8 +13,9 @@ mod impersonation;
 mod names;
 
 use http::HeaderMap;
-use http::header::{AUTHORIZATION, HeaderName};
+use http::header::{AUTHORIZATION, HeaderName, SEC_WEBSOCKET_PROTOCOL};
 
+use crate::credential::holds_token;
 pub use hop_by_hop::strip_hop_by_hop;
 pub use identity::{Identity, RenderError, Rendered, render_identity};
 pub use impersonation::{ImpersonationError, ImpersonationRequest, read_impersonation};
@@ -29,19 +30,26 @@ pub enum Forwarded {
 }
 
 /// Removes every header by which some server could take the request for somebody's: credentials, cookies,
-/// `Impersonate-*`, `X-Remote-*`, client certificates and users that a proxy reports, `Audit-ID`.
+/// `Impersonate-*`, `X-Remote-*`, client certificates and users that a proxy reports, `Audit-ID`; and subprotocols as a
+/// whole where a token is among them, which the caller sets again without it.
 pub fn remove_identity_headers(headers: &mut HeaderMap, forwarded: Forwarded) {
     let mut authorization = false;
+    let mut subprotocols = false;
     let mut others = Vec::new();
     for name in headers.keys() {
         if *name == AUTHORIZATION {
             authorization = true;
+        } else if *name == SEC_WEBSOCKET_PROTOCOL {
+            subprotocols = true;
         } else if names::is_identity(name) || (forwarded == Forwarded::Drop && names::is_forwarded(name)) {
             others.push(name.clone());
         }
     }
     if authorization {
         headers.remove(AUTHORIZATION);
+    }
+    if subprotocols && headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().any(holds_token) {
+        headers.remove(SEC_WEBSOCKET_PROTOCOL);
     }
     remove_all(headers, &others);
 }

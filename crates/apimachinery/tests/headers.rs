@@ -151,6 +151,23 @@ fn other_headers_pass() {
     assert_eq!(map, before);
 }
 
+/// H6
+#[test]
+fn a_token_among_the_subprotocols_never_passes() {
+    let token = "base64url.bearer.authorization.k8s.io.YWJj";
+    let name = "sec-websocket-protocol";
+    for lines in [
+        vec![(name, token.to_owned())],
+        vec![(name, format!("v5.channel.k8s.io,{token}"))],
+        vec![(name, "v5.channel.k8s.io".to_owned()), (name, format!(" {}", token.to_uppercase()))],
+    ] {
+        let lines: Vec<(&str, &str)> = lines.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let mut map = headers(&lines);
+        remove_identity_headers(&mut map, Forwarded::Keep);
+        assert!(map.is_empty(), "{lines:?}");
+    }
+}
+
 /// H10
 #[test]
 fn forwarded_headers_pass_only_from_a_trusted_peer() {

@@ -61,6 +61,13 @@ pub fn read_subprotocol(headers: &HeaderMap) -> Result<Option<Subprotocol>, Cred
     Ok(Some(Subprotocol { token, protocols }))
 }
 
+/// Whether a line of subprotocols holds a token, well formed or not.
+pub(crate) fn holds_token(line: &HeaderValue) -> bool {
+    let begins =
+        |protocol: &[u8]| protocol.get(..PREFIX.len()).is_some_and(|p| p.eq_ignore_ascii_case(PREFIX.as_bytes()));
+    line.as_bytes().split(|byte| *byte == b',').any(|protocol| begins(protocol.trim_ascii()))
+}
+
 fn decode(encoded: &str) -> Result<Token<'static>, CredentialError> {
     if encoded.len() > LONGEST {
         return Err(CredentialError::TooLong);
