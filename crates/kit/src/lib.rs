@@ -18,10 +18,15 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::missing_panics_doc,
+    clippy::print_stderr,
     reason = "a test kit fails by panicking, so that the test that uses it does"
 )]
 
 pub mod client;
+pub mod cluster;
 pub mod fake;
+pub mod kubectl;
+pub mod process;
+pub mod servers;
 pub mod tls;
 pub mod wait;
