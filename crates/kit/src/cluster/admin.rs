@@ -103,7 +103,7 @@ impl RealCluster {
         // The apiserver learns of a binding a moment after it is stored.
         let bound = self.try_get(&format!("/apis/{api}/v1/clusterroles/{cluster_role}")).await;
         let Some(rule) =
-            role.as_ref().and_then(|bound| bound["rules"].as_array()?.iter().find(|r| r["resources"].is_array()))
+            bound.as_ref().and_then(|bound| bound["rules"].as_array()?.iter().find(|r| r["resources"].is_array()))
         else {
             return;
         };
