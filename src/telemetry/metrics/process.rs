@@ -4,7 +4,7 @@ use std::fs;
 
 use super::Writer;
 
-/// Linux' USER_HZ: 100 on every architecture that Rust's standard library supports.
+/// Linux' `USER_HZ`: 100 on every architecture that Rust's standard library supports.
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Adds the `process_*` metrics; what cannot be read is left out.
