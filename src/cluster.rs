@@ -12,6 +12,7 @@ mod generation;
 mod http1;
 mod http2;
 mod json;
+pub mod probe;
 mod proxy;
 mod registry;
 mod stats;

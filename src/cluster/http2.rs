@@ -142,7 +142,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 impl Pool {
     pub(super) fn new(workers: usize, stats: Arc<ClusterStats>) -> Self {
-        let slots = (0..workers.max(1) + 1).map(|_| Slot::default()).collect();
+        let slots = (0..=workers.max(1)).map(|_| Slot::default()).collect();
         Self { slots, sweeps: AtomicU32::new(0), retired: AtomicBool::new(false), stats }
     }
 
@@ -368,7 +368,7 @@ impl Lease {
             (classify(error), None)
         };
         let (response, mut stream) = match send.send_request(Request::from_parts(head, ()), ends) {
-            Ok(sent) => sent,
+            Ok(pair) => pair,
             Err(error) => return Err(failed(error, again)),
         };
         drop(send);

@@ -30,7 +30,7 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// How long a probe waits for an answer.
 const PROBE_WITHIN: Duration = Duration::from_secs(5);
 /// A credential is renewed this long before its end …
-const RENEW_BEFORE: Duration = Duration::from_secs(60);
+const RENEW_BEFORE: Duration = Duration::from_mins(1);
 /// … and not more often than this, nor tried again sooner after a failure.
 const RENEW_EVERY: Duration = Duration::from_secs(5);
 /// A request without any credential hears of the last failure for so long before it is tried again.
@@ -309,14 +309,12 @@ impl Cluster {
 
 /// The credential.
 impl Cluster {
-    /// The cluster answered 401: reads the credential again soon, in the background.
+    /// The cluster answered 401: reads the credential again in the background, at once where its files changed.
     pub fn credential_refused(self: &Arc<Self>) {
         let renewal = self.renewal.lock().unwrap_or_else(PoisonError::into_inner);
         let recent = renewal.at.is_some_and(|at| at.elapsed() < RENEW_EVERY);
         drop(renewal);
-        if !recent {
-            self.renew();
-        }
+        if recent { self.look_at_files() } else { self.renew() }
     }
 
     /// Renews a credential that ends soon, or whose files changed.
@@ -329,18 +327,22 @@ impl Cluster {
         if ends_soon {
             self.credential_refused();
         } else if look_at_files {
-            let cluster = Arc::clone(self);
-            self.control.spawn(async move {
-                // A reading that is under way sees what there is to see.
-                let changed = match cluster.source.try_lock() {
-                    Ok(source) => source.changed().await,
-                    Err(_) => false,
-                };
-                if changed {
-                    cluster.renew();
-                }
-            });
+            self.look_at_files();
         }
+    }
+
+    fn look_at_files(self: &Arc<Self>) {
+        let cluster = Arc::clone(self);
+        self.control.spawn(async move {
+            // A reading that is under way sees what there is to see.
+            let changed = match cluster.source.try_lock() {
+                Ok(source) => source.changed().await,
+                Err(_) => false,
+            };
+            if changed {
+                cluster.renew();
+            }
+        });
     }
 
     /// Reads the credential in the background, unless that is under way.

@@ -154,7 +154,6 @@ fn pem(text: String) -> Pem {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::expect_used, reason = "a test fails by panicking")]
     use super::*;
 
     #[test]
