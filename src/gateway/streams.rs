@@ -372,3 +372,177 @@ fn unfile<K: std::hash::Hash + Eq>(index: &mut HashMap<K, HashSet<u64>>, key: &K
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use jiff::Timestamp;
+
+    use super::{Basis, End, Kind, Registration, Streams, Target};
+    use crate::{
+        gateway::guard,
+        identity::{Identity, Presented},
+        world::{
+            Feed, Publisher, TokenHash, Update, Watch,
+            input::{
+                Inputs,
+                testing::{binding, cluster, open, token, user},
+            },
+        },
+    };
+
+    struct House {
+        feed: Feed,
+        watch: Watch,
+        updates: tokio::sync::mpsc::UnboundedReceiver<Update>,
+        streams: Arc<Streams>,
+    }
+
+    fn inputs() -> Inputs {
+        Inputs {
+            users: vec![user("u-a"), user("u-b")],
+            tokens: vec![token("t-a", "u-a"), token("t-b", "u-b")],
+            clusters: vec![cluster("c-1", "one"), cluster("c-2", "two")],
+            bindings: vec![
+                binding("c-1", "view", "u-a"),
+                binding("c-1", "edit", "u-a"),
+                binding("c-2", "view", "u-a"),
+                binding("c-1", "view", "u-b"),
+            ],
+        }
+    }
+
+    impl House {
+        async fn new() -> Self {
+            let (feed, watch) = Publisher::start().unwrap();
+            feed.replace(inputs()).await.unwrap();
+            for id in ["c-1", "c-2"] {
+                feed.published(id.into(), open());
+            }
+            let mut updates = feed.subscribe();
+            // Behind both publications: the first update holds the snapshot of its moment.
+            while watch.peek().clusters().any(|cluster| cluster.published.is_none()) {
+                updates.recv().await.unwrap();
+            }
+            while updates.try_recv().is_ok() {}
+            Self { feed, streams: Streams::new(0, watch.clone()), watch, updates }
+        }
+
+        fn basis(&self, token: &str, cluster: &str) -> Basis {
+            let world = self.watch.load();
+            let presented = Presented::Token(TokenHash::of(token));
+            let identity = Identity::of(&presented, &world, Timestamp::now()).unwrap();
+            let row = guard::admit(&identity, cluster, &world).unwrap();
+            Basis {
+                presented,
+                user: Arc::clone(&identity.user.name),
+                target: None,
+                cluster: cluster.into(),
+                groups: Arc::new(guard::grant(&identity, row).unwrap()),
+                expires_at: identity.expires_at(),
+            }
+        }
+
+        fn open(&self, basis: Basis, generation: u64) -> Registration {
+            self.streams.register(Kind::Watch, basis, "/api/v1/pods", generation, Timestamp::now())
+        }
+
+        fn now(&self) -> u64 {
+            self.watch.peek().generation()
+        }
+
+        async fn change(&mut self, change: impl FnOnce(&mut Inputs)) {
+            let mut changed = inputs();
+            change(&mut changed);
+            self.feed.replace(changed).await.unwrap();
+            let update = self.updates.recv().await.unwrap();
+            self.streams.review(&update.world, &update.touched).await;
+        }
+    }
+
+    async fn ended(registration: &Registration) -> Option<End> {
+        tokio::time::timeout(Duration::from_millis(20), registration.ended()).await.ok()
+    }
+
+    #[tokio::test]
+    async fn a_stream_ends_with_the_binding_it_was_opened_by_and_others_go_on() {
+        let mut house = House::new().await;
+        let here = house.open(house.basis("t-a", "c-1"), house.now());
+        let there = house.open(house.basis("t-a", "c-2"), house.now());
+        let other = house.open(house.basis("t-b", "c-1"), house.now());
+        house.change(|inputs| drop(inputs.bindings.remove(1))).await;
+        assert_eq!(ended(&here).await, Some(End::Revoked));
+        assert_eq!(ended(&there).await, None);
+        assert_eq!(ended(&other).await, None);
+    }
+
+    /// T3.
+    #[tokio::test]
+    async fn a_stream_ends_with_its_token_or_its_user() {
+        let mut house = House::new().await;
+        let one = house.open(house.basis("t-a", "c-1"), house.now());
+        let other = house.open(house.basis("t-b", "c-1"), house.now());
+        house.change(|inputs| inputs.tokens.retain(|token| &*token.name != "t-a")).await;
+        assert_eq!((ended(&one).await, ended(&other).await), (Some(End::Revoked), None));
+        house.change(|inputs| inputs.users[1].enabled = false).await;
+        assert_eq!(ended(&other).await, Some(End::Revoked));
+    }
+
+    #[tokio::test]
+    async fn a_new_grant_ends_nothing() {
+        let mut house = House::new().await;
+        let stream = house.open(house.basis("t-b", "c-1"), house.now());
+        house.change(|inputs| inputs.bindings.push(binding("c-1", "admin", "u-b"))).await;
+        assert_eq!(ended(&stream).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_stream_decided_before_a_revoke_and_registered_after_it_ends_at_once() {
+        let mut house = House::new().await;
+        let (basis, decided) = (house.basis("t-b", "c-1"), house.now());
+        house.change(|inputs| inputs.users[1].enabled = false).await;
+        assert_eq!(ended(&house.open(basis, decided)).await, Some(End::Revoked));
+    }
+
+    #[tokio::test]
+    async fn a_stream_as_another_user_ends_with_that_users_binding() {
+        let mut house = House::new().await;
+        let target = house.basis("t-b", "c-1");
+        let mut basis = house.basis("t-a", "c-1");
+        basis.target = Some(Target { user: target.user, granted: target.groups, from_bindings: true });
+        let stream = house.open(basis, house.now());
+        house.change(|inputs| drop(inputs.bindings.pop())).await;
+        assert_eq!(ended(&stream).await, Some(End::Revoked));
+    }
+
+    /// T3: the token's own end.
+    #[tokio::test]
+    async fn a_stream_ends_when_its_token_expires() {
+        let house = House::new().await;
+        let end = Timestamp::from_second(4_000_000_000).unwrap();
+        let mut basis = house.basis("t-a", "c-1");
+        basis.expires_at = Some(end);
+        let stream = house.open(basis, house.now());
+        house.streams.expire(Timestamp::from_second(3_999_999_999).unwrap());
+        assert_eq!(ended(&stream).await, None);
+        house.streams.expire(end);
+        assert_eq!(ended(&stream).await, Some(End::Revoked));
+    }
+
+    #[tokio::test]
+    async fn a_stream_is_listed_while_open_and_killed_by_its_id() {
+        let house = House::new().await;
+        let stream = house.open(house.basis("t-a", "c-1"), house.now());
+        let listed = house.streams.list();
+        assert_eq!(listed.len(), 1);
+        assert!(!house.streams.kill("0-999"));
+        assert!(!house.streams.kill("7-1"));
+        assert!(house.streams.kill(&listed[0].id));
+        assert_eq!(ended(&stream).await, Some(End::Killed));
+        drop(stream);
+        assert!(house.streams.is_empty());
+        let open = house.streams.lock();
+        assert!(open.by_user.is_empty() && open.by_token.is_empty() && open.by_cluster.is_empty());
+    }
+}

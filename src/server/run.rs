@@ -99,7 +99,10 @@ async fn serve(config: Arc<ServerConfig>, control: tokio::runtime::Handle) -> Re
         ..cluster::Options::default()
     };
     let registry = Registry::new(control.clone(), options);
-    tokio::spawn(clusters::follow(registry.clone(), feed.subscribe()));
+    let publish: cluster::Publish = Arc::new(move |cluster, published| publish.published(cluster.into(), published));
+    let interval = config.upstream.probe_interval.0;
+    let prober = cluster::Prober::start(registry.clone(), control.clone(), interval, publish);
+    tokio::spawn(clusters::follow(registry.clone(), prober, feed.subscribe()));
     // In force before the first connection is taken.
     let _ = feed.replace(inputs).await;
 

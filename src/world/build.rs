@@ -229,67 +229,10 @@ mod tests {
     use std::sync::Arc;
 
     use super::{Builder, Touched};
-    use crate::secret::Secret;
-    use crate::world::{
-        TokenHash,
-        input::{
-            Auth, BindingInput, ClusterInput, Connection, DataOrFile, Inputs, Names, Published, Subject, TokenInput,
-            UserInput,
-        },
+    use crate::world::input::{
+        Inputs, Names, Published,
+        testing::{binding, cluster, token, user},
     };
-
-    fn user(name: &str) -> UserInput {
-        UserInput {
-            name: name.into(),
-            uid: None,
-            username: name.into(),
-            display_name: name.into(),
-            enabled: true,
-            principal_ids: vec![format!("local://{name}").into()],
-            limits: crate::world::input::LimitsInput::default(),
-        }
-    }
-
-    fn token(name: &str, user: &str) -> TokenInput {
-        TokenInput {
-            name: name.into(),
-            hash: TokenHash::of(name),
-            user: user.into(),
-            cluster: None,
-            group_principals: vec![],
-            enabled: true,
-            expires_at: None,
-        }
-    }
-
-    fn cluster(id: &str, host: &str) -> ClusterInput {
-        ClusterInput {
-            id: id.into(),
-            display_name: id.into(),
-            connection: Arc::new(Connection {
-                https: true,
-                host: host.into(),
-                port: 6443,
-                path_prefix: String::new(),
-                tls_server_name: None,
-                ca: None,
-                insecure_skip_tls_verify: false,
-                proxy_url: None,
-                auth: Auth::Token(DataOrFile::Data(Secret::new(Arc::from(&b"t"[..])))),
-            }),
-            allow_administrator: false,
-            limits: crate::world::input::LimitsInput::default(),
-        }
-    }
-
-    fn binding(cluster: &str, template: &str, user: &str) -> BindingInput {
-        BindingInput {
-            name: format!("{cluster}/{template}-{user}").into(),
-            cluster: cluster.into(),
-            template: template.into(),
-            subject: Subject::User(user.into()),
-        }
-    }
 
     fn inputs() -> Inputs {
         Inputs {

@@ -214,3 +214,75 @@ impl Default for Names {
         Self::Only(BTreeSet::new())
     }
 }
+
+#[cfg(test)]
+pub(crate) mod testing {
+    //! Small inputs for tests.
+
+    use std::sync::Arc;
+
+    use super::{
+        Auth, BindingInput, ClusterInput, Connection, DataOrFile, LimitsInput, Names, Published, Subject, TokenInput,
+        UserInput,
+    };
+    use crate::{secret::Secret, world::TokenHash};
+
+    pub(crate) fn user(name: &str) -> UserInput {
+        UserInput {
+            name: name.into(),
+            uid: None,
+            username: name.into(),
+            display_name: name.into(),
+            enabled: true,
+            principal_ids: vec![format!("local://{name}").into()],
+            limits: LimitsInput::default(),
+        }
+    }
+
+    /// A token whose text is its name.
+    pub(crate) fn token(name: &str, user: &str) -> TokenInput {
+        TokenInput {
+            name: name.into(),
+            hash: TokenHash::of(name),
+            user: user.into(),
+            cluster: None,
+            group_principals: vec![],
+            enabled: true,
+            expires_at: None,
+        }
+    }
+
+    pub(crate) fn cluster(id: &str, host: &str) -> ClusterInput {
+        ClusterInput {
+            id: id.into(),
+            display_name: id.into(),
+            connection: Arc::new(Connection {
+                https: true,
+                host: host.into(),
+                port: 6443,
+                path_prefix: String::new(),
+                tls_server_name: None,
+                ca: None,
+                insecure_skip_tls_verify: false,
+                proxy_url: None,
+                auth: Auth::Token(DataOrFile::Data(Secret::new(Arc::from(&b"t"[..])))),
+            }),
+            allow_administrator: false,
+            limits: LimitsInput::default(),
+        }
+    }
+
+    pub(crate) fn binding(cluster: &str, template: &str, user: &str) -> BindingInput {
+        BindingInput {
+            name: format!("{cluster}/{template}-{user}").into(),
+            cluster: cluster.into(),
+            template: template.into(),
+            subject: Subject::User(user.into()),
+        }
+    }
+
+    /// Everything is published.
+    pub(crate) fn open() -> Published {
+        Published { users: Names::Any, groups: Names::Any, uids: true, extras: Names::Any, administrator: false }
+    }
+}
