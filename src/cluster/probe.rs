@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::join_all;
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::{runtime::Handle, sync::Notify};
@@ -27,8 +28,10 @@ const SOON: Duration = Duration::from_secs(1);
 const WITHIN: Duration = Duration::from_secs(10);
 /// The longest answer, in bytes: some 100,000 names.
 const LIMIT: usize = 8 * 1024 * 1024;
-/// Names asked for one by one in a round, of a cluster that cannot list its rules.
+/// Names newly asked for one by one in a round, of a cluster that cannot list its rules.
 const SINGLY: usize = 64;
+/// Such questions under way at once.
+const AT_ONCE: usize = 8;
 
 /// Told what a cluster lets the gateway's account impersonate, whenever that was asked.
 pub type Publish = Arc<dyn Fn(&str, Published) + Send + Sync>;
@@ -152,6 +155,7 @@ async fn follow(inner: Weak<Inner>) {
 
 /// Asks one cluster again and again, until it or the prober is gone.
 async fn ask(inner: Weak<Inner>, id: Arc<str>, asked: Arc<Asked>) {
+    let mut singly = Singly::default();
     loop {
         let Some(prober) = inner.upgrade() else { return };
         let Some(cluster) = prober.registry.get(&id) else {
@@ -160,10 +164,16 @@ async fn ask(inner: Weak<Inner>, id: Arc<str>, asked: Arc<Asked>) {
         };
         let (interval, publish) = (prober.interval, Arc::clone(&prober.publish));
         drop(prober);
-        let wanted = lock(&asked.wanted).clone();
-        match cluster.published(&wanted).await {
-            Ok(published) if !asked.gone.load(Ordering::Acquire) => publish(&id, published),
-            Ok(_) => return,
+        let names = singly.round(lock(&asked.wanted).clone());
+        let told = cluster.published(&names).await;
+        if asked.gone.load(Ordering::Acquire) {
+            return;
+        }
+        match told {
+            Ok(published) => {
+                singly.keep(names, &published);
+                publish(&id, published);
+            }
             Err(error) => tracing::debug!(cluster = %id, %error, "the cluster does not say what may be impersonated"),
         }
         let pause = if lock(&asked.wanted).is_empty() { interval } else { interval.min(SOON) };
@@ -171,6 +181,38 @@ async fn ask(inner: Weak<Inner>, id: Arc<str>, asked: Arc<Asked>) {
         if asked.gone.load(Ordering::Acquire) {
             return;
         }
+    }
+}
+
+/// Which names are asked one by one: all that were allowed before, so that none is lost when it is not wanted any more, and some of
+/// those that are wanted, others each time.
+#[derive(Default)]
+struct Singly {
+    allowed: Wanted,
+    rounds: usize,
+}
+
+impl Singly {
+    fn round(&mut self, wanted: Wanted) -> Wanted {
+        let start = self.rounds * SINGLY;
+        self.rounds = self.rounds.wrapping_add(1) % (usize::MAX / SINGLY);
+        let some = |allowed: &[Arc<str>], mut wanted: Vec<Arc<str>>| {
+            if wanted.len() > SINGLY {
+                let middle = start % wanted.len();
+                wanted.rotate_left(middle);
+                wanted.truncate(SINGLY);
+            }
+            wanted.retain(|name| !allowed.contains(name));
+            wanted.extend_from_slice(allowed);
+            wanted
+        };
+        Wanted { users: some(&self.allowed.users, wanted.users), groups: some(&self.allowed.groups, wanted.groups) }
+    }
+
+    fn keep(&mut self, mut names: Wanted, published: &Published) {
+        names.users.retain(|name| published.users.contains(name));
+        names.groups.retain(|name| published.groups.contains(name));
+        self.allowed = names;
     }
 }
 
@@ -191,16 +233,19 @@ impl Cluster {
 
     async fn ask_singly(self: &Arc<Self>, published: &mut Published, wanted: &Wanted) -> Result<(), ProbeError> {
         let kinds = [("users", &wanted.users, &mut published.users), ("groups", &wanted.groups, &mut published.groups)];
-        let mut left = SINGLY;
         for (resource, wanted, names) in kinds {
-            for name in wanted {
-                let Names::Only(known) = &mut *names else { break };
-                if left == 0 || known.contains(name) {
-                    continue;
-                }
-                left -= 1;
-                if self.may(json!({ "verb": "impersonate", "resource": resource, "name": name })).await? {
-                    known.insert(Arc::clone(name));
+            let Names::Only(known) = names else { continue };
+            let unknown: Vec<_> = wanted.iter().filter(|name| !known.contains(*name)).collect();
+            for some in unknown.chunks(AT_ONCE) {
+                let answers = some.iter().map(|name| async move {
+                    let attributes = json!({ "verb": "impersonate", "resource": resource, "name": name });
+                    self.may(attributes).await.map(|allowed| (Arc::clone(name), allowed))
+                });
+                for answer in join_all(answers).await {
+                    let (name, allowed) = answer?;
+                    if allowed {
+                        known.insert(name);
+                    }
                 }
             }
         }
@@ -226,5 +271,32 @@ impl Cluster {
         }
         let message = answer.pointer("/message").and_then(Value::as_str).unwrap_or_default();
         Err(ProbeError::Refused { status, message: message.chars().take(200).collect() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(range: std::ops::Range<usize>) -> Vec<Arc<str>> {
+        range.map(|number| format!("u-{number}").into()).collect()
+    }
+
+    #[test]
+    fn many_wanted_names_are_all_asked_in_turn_and_allowed_ones_every_time() {
+        let wanted = || Wanted { users: names(0..150), groups: Vec::new() };
+        let mut singly = Singly::default();
+        let mut asked = std::collections::BTreeSet::new();
+        let mut published = Published::default();
+        published.users = Names::Only(names(0..1).into_iter().collect());
+        for _ in 0..3 {
+            let round = singly.round(wanted());
+            assert!(round.users.len() <= SINGLY + 1);
+            assert!(round.users.iter().any(|name| &**name == "u-0"), "{round:?}");
+            asked.extend(round.users.iter().cloned());
+            singly.keep(round, &published);
+        }
+        assert_eq!(asked.len(), 150);
+        assert_eq!(singly.round(Wanted::default()).users, names(0..1));
     }
 }

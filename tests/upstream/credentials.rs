@@ -6,10 +6,7 @@ use std::{
 };
 
 use drover::{
-    cluster::{
-        Call, SendError,
-        probe::{Prober, Wanted},
-    },
+    cluster::{Call, Prober, SendError, Wanted},
     world::input::{Auth, ExecPlugin, Names, Published},
 };
 use http::{Request, Response};
