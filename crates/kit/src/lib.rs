@@ -25,6 +25,7 @@
 pub mod client;
 pub mod cluster;
 pub mod fake;
+pub mod gateway;
 pub mod kubectl;
 pub mod process;
 pub mod servers;

@@ -82,6 +82,20 @@ impl RealCluster {
         token["status"]["token"].as_str().expect("a token").to_owned()
     }
 
+    /// Gives `view`, `edit` and `admin` their rules, as a controller does where it runs.
+    pub(super) async fn aggregate_roles(&self) {
+        let path = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
+        for role in ["view", "edit", "admin"] {
+            let label = format!("rbac.authorization.k8s.io%2Faggregate-to-{role}%3Dtrue");
+            let (_, parts) = self.request("GET", &format!("{path}?labelSelector={label}"), None).await;
+            let parts = parts["items"].as_array().cloned().unwrap_or_default();
+            let rules: Vec<&Value> = parts.iter().filter_map(|part| part["rules"].as_array()).flatten().collect();
+            let (status, value) =
+                self.request("PATCH", &format!("{path}/{role}"), Some(&json!({"rules": rules}))).await;
+            assert!(status.is_success(), "the rules of {role}: {status}: {value}");
+        }
+    }
+
     /// Binds a user to a ClusterRole in the whole cluster.
     pub async fn bind_user(&self, user: &str, cluster_role: &str) {
         self.bind("User", user, cluster_role).await;

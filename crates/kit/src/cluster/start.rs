@@ -56,6 +56,9 @@ impl Builder {
             pod_server,
         };
         cluster.start_servers().await;
+        if !cluster.options.controller_manager {
+            cluster.aggregate_roles().await;
+        }
         cluster.create_nodes().await;
         cluster
     }
