@@ -20,10 +20,15 @@ use clap::{Args, Parser, Subcommand};
 
 /// A multi-cluster Kubernetes gateway: one door, with corporate identities, to every cluster.
 #[derive(Debug, Parser)]
-#[command(name = "drover", version, max_term_width = 100, after_help = "\
+#[command(
+    name = "drover",
+    version,
+    max_term_width = 100,
+    after_help = "\
 Start with a folder that holds drover.yaml and manifests/:
   drover config check --config drover.yaml
-  drover serve --config drover.yaml")]
+  drover serve --config drover.yaml"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -3,8 +3,15 @@
 //! Everything here reads files and makes plain validated values; nothing keeps state or speaks to a network.
 
 pub mod address;
+pub mod kubeconfig;
+mod load;
+pub mod manifests;
+pub mod problem;
 pub mod reload;
 pub mod server;
 pub mod units;
+pub mod yaml;
 
+pub use load::{load, parse};
+pub use problem::{Problem, Problems};
 pub use server::ServerConfig;

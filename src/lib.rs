@@ -3,9 +3,12 @@
 //! The rooms, in the order a request meets them. Arrows go one way:
 //! `world ← {identity, cluster} ← gateway ← server ← cli`; `config` and `telemetry` stand beside them.
 
+pub mod cli;
 pub mod cluster;
 pub mod config;
+pub mod gateway;
 pub mod identity;
 pub mod secret;
+pub mod server;
 pub mod telemetry;
 pub mod world;

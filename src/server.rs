@@ -77,12 +77,7 @@ pub struct Shared {
 }
 
 impl Shared {
-    fn new(
-        tls: Arc<rustls::ServerConfig>,
-        limits: ConnectionLimits,
-        trusted_proxies: Vec<Cidr>,
-        feed: Feed,
-    ) -> Self {
+    fn new(tls: Arc<rustls::ServerConfig>, limits: ConnectionLimits, trusted_proxies: Vec<Cidr>, feed: Feed) -> Self {
         Self {
             tls: ArcSwap::new(tls),
             limits,

@@ -33,7 +33,7 @@ impl TokenHash {
 
 impl fmt::Debug for TokenHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, ..] = self.0;
-        write!(f, "sha256:{a:02x}{b:02x}{c:02x}{d:02x}…")
+        let [first, second, third, ..] = self.0;
+        write!(f, "sha256:{first:02x}{second:02x}{third:02x}…")
     }
 }

@@ -67,10 +67,7 @@ impl Rbac {
             Some(name) => json!({"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": name}),
             None => {
                 let (namespace, name) = self.service_account.split_once('/').ok_or_else(|| {
-                    Failure(format!(
-                        "--service-account: expected `namespace/name`, found `{}`",
-                        self.service_account
-                    ))
+                    Failure(format!("--service-account: expected `namespace/name`, found `{}`", self.service_account))
                 })?;
                 objects.push(json!({
                     "apiVersion": "v1", "kind": "Namespace",
@@ -118,9 +115,7 @@ fn rbac(inputs: &Inputs, cluster: &str, account: &Value) -> Vec<Value> {
     let uids: BTreeSet<&str> = users.iter().filter_map(|user| user.uid.as_deref()).collect();
     let groups: Vec<_> = templates.iter().map(|template| names::cluster_role_group(cluster, template)).collect();
 
-    let core = |resource: &str, names: Value| {
-        json!({"apiGroups": [""], "resources": [resource], "verbs": ["impersonate"], "resourceNames": names})
-    };
+    let core = |resource: &str, names: Value| json!({"apiGroups": [""], "resources": [resource], "verbs": ["impersonate"], "resourceNames": names});
     let mut rules = Vec::new();
     // A rule without names would allow every name: where there is none there is no rule.
     if !names.is_empty() {

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::{ConfigFile, Failure, inputs, print};
-use crate::config::{ServerConfig, server};
+use crate::config::ServerConfig;
 
 /// Checks the server's files, or prints their schema.
 #[derive(Debug, Subcommand)]
@@ -28,12 +28,9 @@ impl Config {
                 ))
             }
             Self::Schema => {
-                let schema = schemars::schema_for!(server::ServerConfig);
+                let schema = schemars::schema_for!(ServerConfig);
                 print(&format!("{}\n", serde_json::to_string_pretty(&schema).map_err(Failure::new)?))
             }
         }
     }
 }
-
-// Named here so that the schema's type is the one that is loaded.
-const _: fn(ServerConfig) -> server::ServerConfig = |config| config;

@@ -147,9 +147,8 @@ fn render(
     // Without a certificate of the admin's the clients must be told whom to trust.
     let ca = if config.listen.tls.certificate_file.is_none() {
         let path = config.data_dir().join(CA_FILE);
-        let pem = fs::read(&path).map_err(|error| {
-            Failure(format!("{}: {error}; the server makes it at its first start", path.display()))
-        })?;
+        let pem = fs::read(&path)
+            .map_err(|error| Failure(format!("{}: {error}; the server makes it at its first start", path.display())))?;
         Some(BASE64_STANDARD.encode(pem))
     } else {
         None

@@ -58,9 +58,11 @@ impl Streams {
 fn table(streams: &Value) -> String {
     let text = |stream: &Value, key: &str| stream.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let head = ["ID", "KIND", "USER", "AS", "CLUSTER", "SINCE", "PATH"].map(str::to_owned);
-    let rows = streams.as_array().into_iter().flatten().map(|stream| {
-        ["id", "kind", "user", "target", "cluster", "since", "path"].map(|key| text(stream, key))
-    });
+    let rows = streams
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|stream| ["id", "kind", "user", "target", "cluster", "since", "path"].map(|key| text(stream, key)));
     let rows: Vec<[String; 7]> = std::iter::once(head).chain(rows).collect();
     let mut widths = [0; 7];
     for row in &rows {

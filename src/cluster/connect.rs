@@ -12,7 +12,9 @@ use super::{error::ConnectError, proxy::Proxy, stats::ClusterStats, stream::Stre
 use crate::world::input::Connection;
 
 /// Says whether the gateway may connect to an address; the text says why not (H22).
-pub type AddressPolicy = Arc<dyn Fn(IpAddr, u16) -> Result<(), String> + Send + Sync>;
+///
+/// It is given the host as the connection names it, an address of it, and the port.
+pub type AddressPolicy = Arc<dyn Fn(&str, IpAddr, u16) -> Result<(), String> + Send + Sync>;
 
 /// Makes connections under one credential.
 pub(super) struct Connector {
@@ -43,7 +45,7 @@ impl Connector {
         let stream = match &self.proxy {
             Some(proxy) => {
                 if let (Some(policy), Ok(address)) = (&self.policy, host.parse()) {
-                    policy(address, *port).map_err(|why| ConnectError::Denied(why.into()))?;
+                    policy(host, address, *port).map_err(|why| ConnectError::Denied(why.into()))?;
                 }
                 proxy.connect(host, *port).await?
             }
@@ -82,7 +84,7 @@ pub(super) async fn tcp(host: &str, port: u16, policy: Option<&AddressPolicy>) -
     let last = addresses.len().saturating_sub(1);
     for (index, address) in addresses.into_iter().enumerate() {
         if let Some(policy) = policy
-            && let Err(why) = policy(address.ip(), port)
+            && let Err(why) = policy(host, address.ip(), port)
         {
             failure = ConnectError::Denied(why.into());
             continue;

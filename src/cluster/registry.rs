@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
@@ -24,6 +25,12 @@ type Map = HashMap<Arc<str>, Arc<Cluster>>;
 /// The clusters of this process. Clones are the same registry.
 #[derive(Clone)]
 pub struct Registry(Arc<Inner>);
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.clusters.load().keys()).finish()
+    }
+}
 
 struct Inner {
     clusters: ArcSwap<Map>,

@@ -153,9 +153,7 @@ fn redirect(headers: &mut HeaderMap, cluster: &Arc<Cluster>, route: &Route<'_>) 
         None if location.starts_with('/') && !location.starts_with("//") && !location.starts_with("/\\") => location,
         // Relative to the request's own path: it stays below the cluster, as the request did.
         None if parsed.scheme().is_none() && !location.contains("..") && !location.contains('\\') => return Ok(()),
-        Some(authority) if is_host(cluster, authority) => {
-            parsed.path_and_query().map_or("/", |target| target.as_str())
-        }
+        Some(authority) if is_host(cluster, authority) => parsed.path_and_query().map_or("/", |target| target.as_str()),
         _ => return Err(refused()),
     };
     if route.is_prefixed() {

@@ -80,11 +80,7 @@ pub fn grant_user(user: &UserRow, cluster: &ClusterRow) -> Result<Granted, Denie
     granted(user, user.subjects.iter().copied(), cluster)
 }
 
-fn granted(
-    user: &UserRow,
-    subjects: impl Iterator<Item = SubjectId>,
-    cluster: &ClusterRow,
-) -> Result<Granted, Denied> {
+fn granted(user: &UserRow, subjects: impl Iterator<Item = SubjectId>, cluster: &ClusterRow) -> Result<Granted, Denied> {
     let roles = cluster.roles_of(subjects);
     if roles.is_empty() {
         return Err(Denied::NotAMember);

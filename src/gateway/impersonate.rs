@@ -98,7 +98,12 @@ impl Personas {
     ///
     /// # Errors
     /// When the guard gives the caller nothing there, or the identity cannot be written as headers.
-    pub fn of(&self, identity: &Identity, cluster: &Arc<ClusterRow>, metrics: &Metrics) -> Result<Arc<Persona>, Refusal> {
+    pub fn of(
+        &self,
+        identity: &Identity,
+        cluster: &Arc<ClusterRow>,
+        metrics: &Metrics,
+    ) -> Result<Arc<Persona>, Refusal> {
         let key = Key { credential: credential_key(&identity.credential), cluster: Arc::clone(&cluster.id) };
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(persona) = kept.get(&key)
@@ -112,7 +117,8 @@ impl Personas {
             credential: identity.credential.clone(),
             cluster: Arc::clone(cluster),
         };
-        let persona = Arc::new(Persona::render(Arc::clone(&identity.user), granted, basis, metrics.cluster(&cluster.id))?);
+        let persona =
+            Arc::new(Persona::render(Arc::clone(&identity.user), granted, basis, metrics.cluster(&cluster.id))?);
         if kept.len() >= KEPT {
             // Rare, and cheaper than an order of use kept on every request.
             kept.clear();

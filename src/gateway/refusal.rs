@@ -12,7 +12,11 @@ use apimachinery::{
 use http::StatusCode;
 
 use super::{guard::Denied, limits};
-use crate::{cluster::{ConnectError, JsonError, SendError}, identity::Unauthenticated, telemetry::metrics::Source};
+use crate::{
+    cluster::{ConnectError, JsonError, SendError},
+    identity::Unauthenticated,
+    telemetry::metrics::Source,
+};
 
 /// Why the gateway answers itself.
 #[derive(Debug, thiserror::Error)]

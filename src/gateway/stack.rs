@@ -21,10 +21,7 @@ use super::{
     streams::{Basis, Kind, Registration},
     upgrade::{self, Wanted},
 };
-use crate::{
-    cluster::UpstreamBody,
-    telemetry::metrics::StreamKind,
-};
+use crate::{cluster::UpstreamBody, telemetry::metrics::StreamKind};
 
 /// Serves one request. Never fails: what goes wrong becomes a `Status`.
 pub async fn serve(worker: Arc<Worker>, peer: Arc<Peer>, mut request: Request<Incoming>) -> Response<Body> {
@@ -173,8 +170,7 @@ async fn to_cluster(
     let cluster = gateway.clusters.get(id).ok_or(Refusal::NotConnected)?;
     let limit = Some(gateway.settings.response_headers).filter(|_| kind != Some(Kind::Watch));
     let asked = Instant::now();
-    let mut response =
-        forward::send(worker, &cluster, call, Request::from_parts(parts, body), &seen, limit).await?;
+    let mut response = forward::send(worker, &cluster, call, Request::from_parts(parts, body), &seen, limit).await?;
     exchange.answered(asked, response.status().as_u16());
     let upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     forward::answer(&mut response, &cluster, route, info)?;

@@ -2,10 +2,16 @@
 //!
 //! Not SO_REUSEPORT: the kernel spreads by hash, and a few busy HTTP/2 clients could end up on one core.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{Shutdown, SocketAddr, TcpListener},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
-use tokio::{io::unix::AsyncFd, sync::watch};
+use tokio::sync::watch;
 
 use super::{Phase, Shared, workers::Handle};
 
@@ -18,7 +24,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 /// When the address is taken or not ours.
-pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     if let SocketAddr::V6(v6) = address {
@@ -26,34 +32,40 @@ pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     }
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
-    socket.set_nonblocking(true)?;
     Ok(socket.into())
 }
 
-/// Accepts until the server closes.
-pub async fn run(
-    listener: std::net::TcpListener,
-    shared: Arc<Shared>,
-    workers: Arc<[Handle]>,
-    mut phase: watch::Receiver<Phase>,
-) -> io::Result<()> {
-    // The socket is registered for readiness only: what it accepts belongs to a worker's runtime.
-    let listener = AsyncFd::new(listener)?;
+/// Accepts, on a thread of its own, until the server closes.
+///
+/// A blocking thread, so that no runtime registers a socket that belongs to another one.
+///
+/// # Errors
+/// When the system gives no thread.
+pub fn start(listener: TcpListener, shared: Arc<Shared>, workers: Arc<[Handle]>) -> io::Result<()> {
+    let listener = Arc::new(listener);
+    let (accepting, phase) = (Arc::clone(&listener), shared.phase.subscribe());
+    thread::Builder::new().name("drover-acceptor".into()).spawn(move || run(&accepting, &shared, &workers))?;
+    tokio::spawn(close(listener, phase));
+    Ok(())
+}
+
+/// Wakes the accepting thread when the server closes: a shut socket accepts no more.
+async fn close(listener: Arc<TcpListener>, mut phase: watch::Receiver<Phase>) {
+    let _ = phase.wait_for(|phase| *phase == Phase::Closing).await;
+    if let Err(error) = SockRef::from(&*listener).shutdown(Shutdown::Both) {
+        tracing::debug!(%error, "the listener was shut already");
+    }
+}
+
+fn run(listener: &TcpListener, shared: &Shared, workers: &[Handle]) {
     loop {
-        let mut ready = tokio::select! {
-            ready = listener.readable() => ready?,
-            _ = phase.wait_for(|phase| *phase == Phase::Closing) => return Ok(()),
-        };
-        loop {
-            match ready.try_io(|listener| listener.get_ref().accept()) {
-                Ok(Ok((stream, address))) => hand_over(stream, address, &shared, &workers),
-                Ok(Err(error)) if is_of_one_connection(&error) => {}
-                Ok(Err(error)) => {
-                    tracing::error!(%error, "cannot accept connections");
-                    tokio::time::sleep(PAUSE).await;
-                    break;
-                }
-                Err(_would_block) => break,
+        match listener.accept() {
+            Ok((stream, address)) => hand_over(stream, address, shared, workers),
+            Err(_) if *shared.phase.borrow() == Phase::Closing => return,
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::error!(%error, "cannot accept connections");
+                thread::sleep(PAUSE);
             }
         }
     }

@@ -195,8 +195,7 @@ fn describe(shared: &Shared, stream: &TlsStream<TcpStream>, address: SocketAddr)
     let certificate = session.peer_certificates().and_then(<[_]>::first);
     let certificate = certificate.and_then(|der| PeerCertificate::read(der)).map(Arc::new);
     let ip = address.ip().to_canonical();
-    let forwarded_for =
-        HeaderValue::try_from(ip.to_string()).unwrap_or_else(|_| HeaderValue::from_static("unknown"));
+    let forwarded_for = HeaderValue::try_from(ip.to_string()).unwrap_or_else(|_| HeaderValue::from_static("unknown"));
     let trusted = shared.trusted_proxies.iter().any(|network| network.contains(ip));
     (Arc::new(Peer { address: ip, forwarded_for, trusted, certificate, open: AtomicU32::new(0) }), http2)
 }

@@ -26,12 +26,7 @@ fn process(writer: &mut Writer, gateway: &Gateway, handles: &[Handle]) {
     writer.gauge("drover_world_generation", "Publications of the world so far.", &[], generation as f64);
     for handle in handles {
         let worker = handle.worker.index.to_string();
-        writer.gauge(
-            "drover_client_connections",
-            "Client connections.",
-            &[("worker", &worker)],
-            handle.open() as f64,
-        );
+        writer.gauge("drover_client_connections", "Client connections.", &[("worker", &worker)], handle.open() as f64);
     }
     let short = gateway.limits.in_flight() as f64;
     writer.gauge("drover_in_flight", "Requests under the limit of the process, streams excepted.", &[], short);

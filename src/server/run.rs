@@ -95,7 +95,9 @@ async fn serve(config: Arc<ServerConfig>, control: tokio::runtime::Handle) -> Re
         connect_timeout: config.timeouts.connect_upstream.0,
         http1_idle: config.timeouts.idle_upstream.0,
         http2_idle: config.timeouts.http2_idle_upstream.0,
-        address_policy: Some(Arc::new(move |address, port| policy.check(address, port))),
+        address_policy: Some(Arc::new(move |host, address, port| {
+            policy.check(host, address, port).map_err(|denied| denied.to_string())
+        })),
         ..cluster::Options::default()
     };
     let registry = Registry::new(control.clone(), options);
@@ -135,15 +137,15 @@ async fn serve(config: Arc<ServerConfig>, control: tokio::runtime::Handle) -> Re
     observe::checks(&checks, &gateway);
     tokio::spawn(ops::serve(ops_listener, Arc::clone(&checks), Arc::clone(&metrics)));
     tokio::spawn(admin::serve(admin_listener, Arc::clone(&handles)));
-    let (changed, changes) = mpsc::channel(1);
+    let (changed, inbox) = mpsc::channel(1);
     let _watcher = config::reload::Watcher::start(&config, move || {
         // One that waits is enough: the files are read after it.
         let _ = changed.try_send(());
     })
     .map_err(system("cannot watch the files"))?;
-    tokio::spawn(reload::follow(Arc::clone(&shared), Arc::clone(&metrics), Arc::clone(&config), files, changes));
-    let accepting =
-        tokio::spawn(acceptor::run(listener, Arc::clone(&shared), Arc::clone(&handles), shared.phase.subscribe()));
+    tokio::spawn(reload::follow(Arc::clone(&shared), Arc::clone(&metrics), Arc::clone(&config), files, inbox));
+    acceptor::start(listener, Arc::clone(&shared), Arc::clone(&handles))
+        .map_err(system("cannot start the acceptor"))?;
 
     Addresses { gateway: gateway_address, ops: ops_address }
         .write(config.data_dir())
@@ -151,7 +153,6 @@ async fn serve(config: Arc<ServerConfig>, control: tokio::runtime::Handle) -> Re
     tracing::info!(gateway = %gateway_address, ops = %ops_address, workers = count, "serving");
     until_told().await.map_err(system("cannot listen for signals"))?;
     drain(&config, &shared, &gateway, &handles).await;
-    let _ = accepting.await;
     audit.close(Duration::from_secs(5)).await;
     tracing::info!("stopped");
     Ok(())

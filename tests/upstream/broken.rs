@@ -94,7 +94,7 @@ async fn an_address_that_the_policy_denies_is_not_connected_to() {
     let fake = Fake::start(&["h2", "http/1.1"], 100, |_, _| async { Response::new(full("")) }).await;
     let options = drover::cluster::Options {
         address_policy: Some(Arc::new(
-            |address, _| if address.is_loopback() { Err("it is loopback".to_owned()) } else { Ok(()) },
+            |_, address, _| if address.is_loopback() { Err("it is loopback".to_owned()) } else { Ok(()) },
         )),
         ..Default::default()
     };
