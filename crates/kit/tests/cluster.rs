@@ -59,8 +59,9 @@ async fn pods_answer_exec_logs_attach_and_port_forward() {
     let echo = kubectl.run_with_input(&["exec", "-i", "web", "--", "cat"], "to and fro").await;
     assert_eq!(echo.ok(), "to and fro");
     let mut shell = kubectl.start_on_terminal(&["exec", "-it", "web", "--", "sh"]);
-    shell.write("tty; exit 3\n").await;
+    shell.write("tty\n").await;
     shell.line_with("/dev/pts/").await;
+    shell.write("exit 3\n").await;
     assert_eq!(shell.wait(Duration::from_secs(10)).await.code, Some(3));
 
     assert_eq!(cluster.kubectl(&["logs", "web"]).await.ok(), "hello from the pod\n");
