@@ -13,6 +13,7 @@ mod credentials;
 mod fake;
 mod pools;
 mod proxies;
+mod real;
 
 use std::{sync::Arc, time::Duration};
 

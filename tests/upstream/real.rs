@@ -1,0 +1,115 @@
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use drover::{
+    cluster::{CONTROL, Call, Wanted},
+    world::input::{Auth, Connection, Names},
+};
+use futures_util::future::join_all;
+use http::StatusCode;
+use http_body_util::BodyExt as _;
+use kit::cluster::RealCluster;
+use serde_json::json;
+
+use crate::{
+    fake::{connection, data, registry, token},
+    get, text,
+};
+
+fn reached(cluster: &RealCluster, auth: Auth) -> Arc<Connection> {
+    let url = cluster.server_url();
+    let address = url.trim_start_matches("https://").parse().unwrap();
+    connection(address, &cluster.ca_pem(), auth)
+}
+
+/// The apiserver ends a connection by GOAWAY every fiftieth request, with others under way on it.
+#[tokio::test]
+async fn no_request_is_lost_to_an_apiserver_that_says_goaway() {
+    let real = RealCluster::builder().name("goaway").apiserver_arg("--goaway-chance=0.02").start().await;
+    let cluster = registry().put(&Arc::from("c1"), &reached(&real, token(real.admin_token())));
+    for _ in 0..100 {
+        let some = (0..32).map(|number| {
+            let call = if number % 8 == 0 { Call::List } else { Call::Short };
+            cluster.send(0, call, get("/api/v1/namespaces/default"))
+        });
+        for response in join_all(some).await {
+            let response = response.unwrap();
+            assert_eq!(response.status(), StatusCode::OK);
+            assert!(text(response).await.contains("default"));
+        }
+    }
+    let stats = cluster.stats();
+    assert!(stats.connects.read() > 10, "{stats:?}");
+}
+
+#[tokio::test]
+async fn hundreds_of_watches_share_some_connections_of_a_real_apiserver() {
+    let real = RealCluster::builder().name("watches").start().await;
+    let pair = real.client_cert("admin", &["system:masters"]);
+    let auth = Auth::ClientCertificate { certificate: data(&pair.certificate), key: data(&pair.key) };
+    let cluster = registry().put(&Arc::from("c1"), &reached(&real, auth));
+    let path = "/api/v1/namespaces/default/configmaps?watch=true&allowWatchBookmarks=true";
+    let opened = join_all((0..300).map(|_| cluster.send(0, Call::Watch, get(path)))).await;
+    let mut watches: Vec<_> = opened.into_iter().map(|watch| watch.unwrap().into_body()).collect();
+    assert_eq!(cluster.stats().http2_streams.read(), 300);
+    let connections = cluster.stats().http2_connections.read();
+    assert!((3..=5).contains(&connections), "{connections}");
+    let object = json!({ "metadata": { "name": "seen" } });
+    real.create("/api/v1/namespaces/default/configmaps", &object).await;
+    for watch in &mut watches {
+        let mut seen = Vec::new();
+        while !String::from_utf8_lossy(&seen).contains("\"seen\"") {
+            let frame = tokio::time::timeout(Duration::from_secs(10), watch.frame()).await.unwrap();
+            seen.extend_from_slice(&frame.unwrap().unwrap().into_data().unwrap());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_real_apiserver_tells_what_may_be_impersonated() {
+    let real = RealCluster::builder()
+        .name("published")
+        .user("drover:gateway", &[])
+        .apiserver_arg("--authorization-mode=Node")
+        .start()
+        .await;
+    let api = "/apis/rbac.authorization.k8s.io/v1";
+    let role = json!({ "metadata": { "name": "drover:impersonate" }, "rules": [
+        { "apiGroups": [""], "resources": ["groups"], "verbs": ["impersonate"], "resourceNames": ["drover:c1:cluster:view"] },
+        { "apiGroups": [""], "resources": ["users"], "verbs": ["impersonate"], "resourceNames": ["u-1", "u-2"] },
+        { "apiGroups": ["authentication.k8s.io"], "resources": ["uids", "userextras/drover.io/token"], "verbs": ["impersonate"] },
+    ] });
+    real.create(&format!("{api}/clusterroles"), &role).await;
+    real.bind_user("drover:gateway", "drover:impersonate").await;
+    let registry = registry();
+    let cluster = registry.put(&Arc::from("c1"), &reached(&real, token(real.token_for("drover:gateway"))));
+    let wanted = Wanted { users: vec!["u-3".into()], groups: vec!["system:masters".into()] };
+    let names = |names: &[&str]| Names::Only(names.iter().map(|name| Arc::from(*name)).collect());
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let published = loop {
+        let published = cluster.published(&wanted).await.unwrap();
+        if published.uids || Instant::now() > deadline {
+            break published;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    assert_eq!(published.groups, names(&["drover:c1:cluster:view"]));
+    assert_eq!(published.users, names(&["u-1", "u-2"]));
+    assert_eq!(published.extras, names(&["drover.io/token"]));
+    assert!(published.uids && !published.administrator);
+
+    let admin = registry.put(&Arc::from("c2"), &reached(&real, token(real.admin_token())));
+    assert!(admin.published(&Wanted::default()).await.unwrap().administrator);
+
+    let mut as_user = http::HeaderMap::new();
+    as_user.insert("impersonate-user", "u-1".parse().unwrap());
+    let path = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
+    let body = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview" });
+    let within = Duration::from_secs(5);
+    let (status, answer) =
+        cluster.json(CONTROL, http::Method::POST, path, as_user, Some(&body), 10_000, within).await.unwrap();
+    assert!(status.is_success(), "{answer}");
+    assert_eq!(answer["status"]["userInfo"]["username"], "u-1");
+}
