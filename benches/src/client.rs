@@ -104,8 +104,18 @@ impl Client {
         Ok((head.status, body))
     }
 
-    /// The bytes behind an upgrade.
-    pub fn into_stream(self) -> StreamOwned<ClientConnection, TcpStream> {
-        self.stream.into_inner()
+    /// Posts a JSON document.
+    pub fn post(&mut self, target: &str, authorization: &str, body: &[u8]) -> Result<(u16, Vec<u8>)> {
+        let text = format!(
+            "POST {target} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {authorization}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        let stream = self.stream.get_mut();
+        stream.write_all(text.as_bytes())?;
+        stream.write_all(body)?;
+        stream.flush()?;
+        let head = self.head()?;
+        let body = self.body(&head)?;
+        Ok((head.status, body))
     }
 }

@@ -1,6 +1,6 @@
 //! All peers side by side: CPU and throughput at saturation, latency at one open-loop rate.
 
-mod check;
+pub mod check;
 mod table;
 
 use std::collections::BTreeMap;

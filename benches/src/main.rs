@@ -9,6 +9,7 @@ mod pingora;
 mod pki;
 mod process;
 mod relay;
+mod scenario;
 mod stats;
 mod upstream;
 
@@ -28,16 +29,61 @@ enum Command {
     Load(load::Args),
     /// All peers side by side.
     Compare(compare::Args),
+    /// Throughput against a real kube-apiserver, and what each request costs it.
+    Apiserver(scenario::Args),
+    /// New upstream connections of warm pools.
+    Connections(scenario::Args),
+    /// `--as` with 20 groups.
+    As(scenario::Args),
+    /// Idle watches: memory, and the time to open some.
+    Watches(scenario::Args),
+    /// Bytes through an upgrade.
+    Exec(scenario::Args),
+    /// One user far over its limit.
+    Limits(scenario::Args),
+    /// Five times what can be served.
+    Overload(scenario::Args),
+    /// How long streams outlive their binding.
+    Revoke(scenario::Args),
+    /// Everything.
+    All,
 }
 
 fn main() -> Result<()> {
     // Two providers are in this program (pingora brings ring); all parts use this one.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    match Command::parse() {
+    run(Command::parse())
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
         Command::Upstream(args) => upstream::run(&args),
         Command::Pingora(args) => pingora::run(&args),
         Command::Relay(args) => relay::run(&args),
         Command::Load(args) => load::run(&args),
         Command::Compare(args) => compare::run(&args),
+        Command::Apiserver(args) => scenario::apiserver::run(&args),
+        Command::Connections(args) => scenario::connections::run(&args),
+        Command::As(args) => scenario::impersonation::run(&args),
+        Command::Watches(args) => scenario::watches::run(&args),
+        Command::Exec(args) => scenario::exec::run(&args),
+        Command::Limits(args) => scenario::limits::run(&args),
+        Command::Overload(args) => scenario::overload::run(&args),
+        Command::Revoke(args) => scenario::revoke::run(&args),
+        Command::All => all(),
     }
+}
+
+/// Every command with its defaults; one that fails does not keep the others from running.
+#[expect(clippy::print_stderr, reason = "what failed")]
+fn all() -> Result<()> {
+    let mut failed = Vec::new();
+    for name in ["compare", "apiserver", "connections", "as", "watches", "exec", "limits", "overload", "revoke"] {
+        if let Err(error) = run(Command::parse_from(["drover-bench", name])) {
+            eprintln!("{name}: {error:#}");
+            failed.push(name);
+        }
+    }
+    anyhow::ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
+    Ok(())
 }

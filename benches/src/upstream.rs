@@ -3,7 +3,7 @@
 //! It does as little as it can, so that the proxy in front is what a run measures: bodies are built
 //! once, and an HTTP/1.1 answer is one write.
 
-mod answer;
+pub mod answer;
 mod http1;
 mod http2;
 
@@ -37,12 +37,15 @@ pub struct Args {
 struct Counters {
     connections: AtomicU64,
     requests: AtomicU64,
+    /// Access reviews.
+    reviews: AtomicU64,
 }
 
 impl Counters {
     fn json(&self) -> String {
-        let (connections, requests) = (self.connections.load(Ordering::Relaxed), self.requests.load(Ordering::Relaxed));
-        format!("{{\"connections\":{connections},\"requests\":{requests}}}")
+        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (connections, requests, reviews) = (of(&self.connections), of(&self.requests), of(&self.reviews));
+        format!("{{\"connections\":{connections},\"requests\":{requests},\"reviews\":{reviews}}}")
     }
 }
 

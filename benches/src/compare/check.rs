@@ -1,5 +1,7 @@
 //! A peer that does less than the others would win: each is asked what reaches the upstream.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Result, bail};
 
 use crate::client::Client;
@@ -40,6 +42,27 @@ pub fn identity(peer: &Peer, place: &Place) -> Result<()> {
             client.ask("GET", &names::target(names::SMALL), &[("Authorization", "Bearer drover_none")])?;
         if status != 401 {
             bail!("a token that is none was answered {status}");
+        }
+    }
+    Ok(())
+}
+
+/// Waits until Drover serves the cluster to every user: it does so once the cluster told which names may be sent.
+pub fn serves(peer: &Peer, place: &Place) -> Result<()> {
+    let config = place.pki.client(&["http/1.1"])?;
+    let end = Instant::now() + Duration::from_secs(20);
+    for number in 0..names::USERS {
+        let authorization = format!("Bearer {}", names::token(number));
+        loop {
+            let answer = Client::connect(peer.port, &config).and_then(|mut client| {
+                client.ask("GET", &names::target("/version"), &[("Authorization", &authorization)])
+            });
+            match answer {
+                Ok((200, _)) => break,
+                Ok((status, body)) if Instant::now() > end => bail!("{status}: {}", String::from_utf8_lossy(&body)),
+                Err(error) if Instant::now() > end => return Err(error),
+                _ => std::thread::sleep(Duration::from_millis(50)),
+            }
         }
     }
     Ok(())

@@ -48,6 +48,8 @@ pub enum Answer<'a> {
     Now(&'a Prebuilt),
     /// A document, after a while.
     Later(Duration, &'a Prebuilt),
+    /// An access review.
+    Review(&'a Prebuilt),
     /// One event, then nothing until the client goes.
     Watch,
     /// The head of the request, as text.
@@ -61,6 +63,8 @@ pub enum Answer<'a> {
 pub struct Answers {
     documents: HashMap<&'static str, Prebuilt>,
     posts: HashMap<&'static str, Prebuilt>,
+    allowed: Prebuilt,
+    denied: Prebuilt,
     small: Prebuilt,
     missing: Prebuilt,
 }
@@ -84,18 +88,27 @@ impl Answers {
         documents.insert("/api/v1/namespaces/kube-system", Prebuilt::new(200, kube_system.to_string()));
         let mut posts = HashMap::new();
         posts.insert("/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", Prebuilt::new(201, rules(extra)));
-        let denied = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "metadata": {}, "spec": {}, "status": {"allowed": false}});
-        posts.insert("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", Prebuilt::new(201, denied.to_string()));
+        let review = |allowed| {
+            let review = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "metadata": {}, "spec": {}, "status": {"allowed": allowed}});
+            Prebuilt::new(201, review.to_string())
+        };
         let who = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview", "metadata": {},
             "status": {"userInfo": {"username": "drover:gateway", "groups": ["system:authenticated"]}}});
         posts.insert("/apis/authentication.k8s.io/v1/selfsubjectreviews", Prebuilt::new(201, who.to_string()));
         let missing = json!({"apiVersion": "v1", "kind": "Status", "status": "Failure", "reason": "NotFound", "code": 404, "message": "no such document"});
-        Self { documents, posts, small, missing: Prebuilt::new(404, missing.to_string()) }
+        Self {
+            documents,
+            posts,
+            allowed: review(true),
+            denied: review(false),
+            small,
+            missing: Prebuilt::new(404, missing.to_string()),
+        }
     }
 
     /// What `method target` is answered. A `/k8s/clusters/<id>` before the path is passed over: the
     /// peers forward it as it is, Drover takes it off.
-    pub fn to(&self, method: &str, target: &str) -> Answer<'_> {
+    pub fn to(&self, method: &str, target: &str, body: &[u8]) -> Answer<'_> {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let path = match path.strip_prefix("/k8s/clusters/") {
             Some(rest) => rest.find('/').map_or("/", |at| &rest[at..]),
@@ -105,6 +118,11 @@ impl Answers {
             return Answer::Watch;
         }
         if method == "POST" {
+            if path == "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews" {
+                // Anybody may impersonate; the account may not do everything.
+                let impersonate = body.windows(13).any(|word| word == b"\"impersonate\"");
+                return Answer::Review(if impersonate { &self.allowed } else { &self.denied });
+            }
             return Answer::Now(self.posts.get(path).unwrap_or(&self.missing));
         }
         if let Some(document) = self.documents.get(path) {

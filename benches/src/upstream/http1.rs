@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -23,7 +23,6 @@ pub async fn serve(mut stream: TlsStream<TcpStream>, answers: &Answers, counters
             filled += read;
             continue;
         };
-        counters.requests.fetch_add(1, Ordering::Relaxed);
         let Request { head, body, upgrade, .. } = request;
         if let Some(protocol) = upgrade {
             let answer =
@@ -33,7 +32,24 @@ pub async fn serve(mut stream: TlsStream<TcpStream>, answers: &Answers, counters
             stream.flush().await?;
             return echo(stream, &mut buffer).await;
         }
-        match answers.to(request.method, request.target) {
+        // The body of a request is small (reviews).
+        if filled < head + body {
+            if head + body > buffer.len() {
+                bail!("a body too large");
+            }
+            let read = stream.read(&mut buffer[filled..]).await?;
+            if read == 0 {
+                return Ok(());
+            }
+            filled += read;
+            continue;
+        }
+        counters.requests.fetch_add(1, Ordering::Relaxed);
+        match answers.to(request.method, request.target, &buffer[head..head + body]) {
+            Answer::Review(document) => {
+                counters.reviews.fetch_add(1, Ordering::Relaxed);
+                stream.write_all(&document.whole).await?;
+            }
             Answer::Now(document) => stream.write_all(&document.whole).await?,
             Answer::Later(wait, document) => {
                 tokio::time::sleep(wait).await;
@@ -73,14 +89,6 @@ pub async fn serve(mut stream: TlsStream<TcpStream>, answers: &Answers, counters
             }
         }
         stream.flush().await?;
-        // The body of a request is small (reviews): take what is there, read what is missing.
-        while filled < head + body {
-            let read = stream.read(&mut buffer[filled..]).await?;
-            if read == 0 {
-                return Ok(());
-            }
-            filled += read;
-        }
         buffer.copy_within(head + body..filled, 0);
         filled -= head + body;
     }

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 
 use anyhow::Result;
 use bytes::Bytes;
+use http_body_util::{BodyExt, Collected};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -23,7 +24,7 @@ use super::answer::{Answer, Answers, event};
 pub async fn serve(stream: TlsStream<TcpStream>, answers: Arc<Answers>, counters: Arc<Counters>) -> Result<()> {
     let service = service_fn(move |request: Request<Incoming>| {
         let (answers, counters) = (Arc::clone(&answers), Arc::clone(&counters));
-        async move { Ok::<_, Infallible>(answer(&answers, &counters, &request).await) }
+        async move { Ok::<_, Infallible>(answer(&answers, &counters, request).await) }
     });
     // Streams as kube-apiserver allows them, windows as Go's server gives them.
     hyper::server::conn::http2::Builder::new(TokioExecutor::new())
@@ -35,18 +36,28 @@ pub async fn serve(stream: TlsStream<TcpStream>, answers: Arc<Answers>, counters
     Ok(())
 }
 
-async fn answer(answers: &Answers, counters: &Counters, request: &Request<Incoming>) -> Response<Whole> {
+async fn answer(answers: &Answers, counters: &Counters, request: Request<Incoming>) -> Response<Whole> {
     counters.requests.fetch_add(1, Ordering::Relaxed);
-    let target = request.uri().path_and_query().map_or("/", |t| t.as_str());
-    let (status, bytes, ends) = match answers.to(request.method().as_str(), target) {
+    let (request, body) = request.into_parts();
+    let body = if body.is_end_stream() {
+        Bytes::new()
+    } else {
+        body.collect().await.map(Collected::to_bytes).unwrap_or_default()
+    };
+    let target = request.uri.path_and_query().map_or("/", |t| t.as_str());
+    let (status, bytes, ends) = match answers.to(request.method.as_str(), target, &body) {
+        Answer::Review(document) => {
+            counters.reviews.fetch_add(1, Ordering::Relaxed);
+            (document.status, document.body.clone(), true)
+        }
         Answer::Now(document) => (document.status, document.body.clone(), true),
         Answer::Later(wait, document) => {
             tokio::time::sleep(wait).await;
             (document.status, document.body.clone(), true)
         }
         Answer::Head => {
-            let mut text = format!("{} {target} HTTP/2\r\n", request.method());
-            for (name, value) in request.headers() {
+            let mut text = format!("{} {target} HTTP/2\r\n", request.method);
+            for (name, value) in &request.headers {
                 let _ = write!(text, "{name}: {}\r\n", String::from_utf8_lossy(value.as_bytes()));
             }
             (200, text.into(), true)

@@ -1,0 +1,93 @@
+//! Idle watches: memory for each, and the time to open some.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use super::streams::{Opener, Watch};
+use super::{Args, Stand};
+use crate::names;
+use crate::peers::drover::Options;
+use crate::process::resident;
+use crate::stats::spread;
+
+/// Streams of one shared connection, as kube-apiserver allows them.
+const SHARED: usize = 100;
+/// Opened for the comparison with the direct way.
+const OPENED: usize = 500;
+
+/// Opens them both ways and prints memory and times.
+#[expect(clippy::print_stdout, clippy::cast_precision_loss, reason = "the figure is this command's output")]
+pub fn run(args: &Args) -> Result<()> {
+    let count = args.count.unwrap_or(5000);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    println!(
+        "### {count} idle watches (goals: ≤ 15 kB each shared, ≤ 40 kB each on its own connection; {OPENED} opened in ≤ 1.2 × direct)\n"
+    );
+    println!(
+        "| clients | memory each | {OPENED} opened through Drover, ms | direct, ms | ratio |\n|---|---|---|---|---|"
+    );
+    for own in [false, true] {
+        let stand = Stand::start(0, &Options::default())?;
+        let pid = stand.drover.pid().context("no process")?;
+        let through = Opener::new(&stand.place.pki, stand.drover.port, true)?;
+        let direct = Opener::new(&stand.place.pki, stand.direct.port, false)?;
+        let (mut ratios, mut ours, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..args.rounds {
+            let start = Instant::now();
+            drop(runtime.block_on(open(&through, OPENED, own))?);
+            let mine = start.elapsed();
+            let start = Instant::now();
+            drop(runtime.block_on(open(&direct, OPENED, own))?);
+            let its = start.elapsed();
+            ours.push(mine.as_secs_f64() * 1000.0);
+            theirs.push(its.as_secs_f64() * 1000.0);
+            ratios.push(mine.as_secs_f64() / its.as_secs_f64());
+            // The connections of one round are gone before the next.
+            runtime.block_on(tokio::time::sleep(Duration::from_millis(500)));
+        }
+        let before = resident(pid);
+        let watches = runtime.block_on(open(&through, count, own))?;
+        runtime.block_on(tokio::time::sleep(Duration::from_secs(2)));
+        let each = resident(pid).saturating_sub(before) as f64 / count as f64 / 1000.0;
+        drop(watches);
+        let ratio = spread(ratios);
+        println!(
+            "| {} | {each:.1} kB | {:.0} | {:.0} | **{:.2}** ({:.2}–{:.2}) |",
+            if own { "own TLS connection each" } else { "HTTP/2, 100 streams a connection" },
+            spread(ours).median,
+            spread(theirs).median,
+            ratio.median,
+            ratio.low,
+            ratio.high
+        );
+    }
+    println!();
+    Ok(())
+}
+
+/// Opens `count` watches, 32 at a time.
+async fn open(opener: &Opener, count: usize, own: bool) -> Result<Vec<Watch>> {
+    let mut tasks = tokio::task::JoinSet::new();
+    let mut watches = Vec::with_capacity(count);
+    let mut shared = None;
+    for number in 0..count {
+        if !own && number % SHARED == 0 {
+            shared = Some(opener.shared().await?);
+        }
+        if tasks.len() >= 32 {
+            watches.push(tasks.join_next().await.context("no task")???);
+        }
+        let (opener, shared) = (opener.clone(), shared.clone());
+        tasks.spawn(async move {
+            match shared {
+                Some(sender) => opener.shared_watch(&sender, number % names::USERS).await,
+                None => opener.own_watch(number % names::USERS).await,
+            }
+        });
+    }
+    while let Some(watch) = tasks.join_next().await {
+        watches.push(watch??);
+    }
+    Ok(watches)
+}
