@@ -91,8 +91,8 @@ impl Engine {
             start: Instant::now(),
             window: (nanos(args.warmup), nanos(args.warmup + args.seconds)),
             pid: args.pid,
-            good: Histogram::new(3)?,
-            refused: Histogram::new(3)?,
+            good: Histogram::new_with_bounds(1, 60_000_000_000, 3)?,
+            refused: Histogram::new_with_bounds(1, 60_000_000_000, 3)?,
             report: Report::default(),
         };
         for id in 0..args.connections {
