@@ -66,7 +66,8 @@ impl Gateway {
 
     /// Like [`Self::start`], without waiting for more than its addresses.
     pub async fn start_unready(binary: impl AsRef<Path>, folder: ConfigFolder) -> Self {
-        let binary = binary.as_ref().to_owned();
+        // The child runs in another folder.
+        let binary = std::path::absolute(binary).expect("a path");
         let process = spawn(&binary, &folder);
         let (address, ops) = addresses(&process, &folder).await;
         let ca = folder.own_ca();
