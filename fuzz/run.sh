@@ -4,6 +4,10 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 seconds=${1:-60}
+# What a target writes (a manifest in a folder of its own) goes with the run.
+TMPDIR=$(mktemp -d)
+export TMPDIR
+trap 'rm -rf "$TMPDIR"' EXIT
 command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
 # The sanitizer looks for misuse of memory, which safe Rust has none of; without it ten times as much is tried.
 CARGO_FUZZ="cargo +nightly fuzz"
