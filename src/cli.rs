@@ -63,7 +63,7 @@ struct ConfigFile {
 struct Failure(String);
 
 impl Failure {
-    fn new(text: impl ToString) -> Self {
+    fn new(text: impl std::fmt::Display) -> Self {
         Self(text.to_string())
     }
 }

@@ -63,22 +63,21 @@ impl Rbac {
             (None, _) => return Err(Failure::new("--cluster: there is more than one, say which")),
         };
         let mut objects = Vec::new();
-        let account = match &self.user {
-            Some(name) => json!({"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": name}),
-            None => {
-                let (namespace, name) = self.service_account.split_once('/').ok_or_else(|| {
-                    Failure(format!("--service-account: expected `namespace/name`, found `{}`", self.service_account))
-                })?;
-                objects.push(json!({
-                    "apiVersion": "v1", "kind": "Namespace",
-                    "metadata": {"name": namespace, "labels": labels()},
-                }));
-                objects.push(json!({
-                    "apiVersion": "v1", "kind": "ServiceAccount",
-                    "metadata": {"name": name, "namespace": namespace, "labels": labels()},
-                }));
-                json!({"kind": "ServiceAccount", "namespace": namespace, "name": name})
-            }
+        let account = if let Some(name) = &self.user {
+            json!({"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": name})
+        } else {
+            let (namespace, name) = self.service_account.split_once('/').ok_or_else(|| {
+                Failure(format!("--service-account: expected `namespace/name`, found `{}`", self.service_account))
+            })?;
+            objects.push(json!({
+                "apiVersion": "v1", "kind": "Namespace",
+                "metadata": {"name": namespace, "labels": labels()},
+            }));
+            objects.push(json!({
+                "apiVersion": "v1", "kind": "ServiceAccount",
+                "metadata": {"name": name, "namespace": namespace, "labels": labels()},
+            }));
+            json!({"kind": "ServiceAccount", "namespace": namespace, "name": name})
         };
         objects.extend(rbac(&inputs, &id, &account));
         let mut text = String::new();

@@ -105,10 +105,13 @@ fn server_url(config: &ServerConfig) -> Result<String, Failure> {
         }
         port => port,
     };
-    let host = match config.listen.address.ip() {
-        ip if ip.is_unspecified() => config.listen.tls.names.first().cloned().unwrap_or_else(|| "localhost".into()),
-        std::net::IpAddr::V6(ip) => format!("[{ip}]"),
-        ip @ std::net::IpAddr::V4(_) => ip.to_string(),
+    let address = config.listen.address.ip();
+    let host = if address.is_unspecified() {
+        config.listen.tls.names.first().cloned().unwrap_or_else(|| "localhost".into())
+    } else if address.is_ipv6() {
+        format!("[{address}]")
+    } else {
+        address.to_string()
     };
     Ok(format!("https://{host}:{port}"))
 }

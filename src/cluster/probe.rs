@@ -287,8 +287,8 @@ mod tests {
         let wanted = || Wanted { users: names(0..150), groups: Vec::new() };
         let mut singly = Singly::default();
         let mut asked = std::collections::BTreeSet::new();
-        let mut published = Published::default();
-        published.users = Names::Only(names(0..1).into_iter().collect());
+        let users = Names::Only(names(0..1).into_iter().collect());
+        let published = Published { users, ..Published::default() };
         for _ in 0..3 {
             let round = singly.round(wanted());
             assert!(round.users.len() <= SINGLY + 1);

@@ -16,6 +16,7 @@ use super::{
     impersonate::Persona,
     limits::{Place, Turn},
     record,
+    streams::End,
 };
 use crate::telemetry::{
     audit::{self, AuditId, Decision, Level, Stage},
@@ -59,7 +60,7 @@ pub struct Exchange {
 /// What a request holds as long as it is not over.
 #[derive(Debug, Default)]
 struct Held {
-    busy: Option<Busy>,
+    _busy: Option<Busy>,
     place: Option<Place>,
     turns: [Option<Turn>; 2],
     in_flight: Option<InFlight>,
@@ -92,7 +93,7 @@ impl Exchange {
             started: Instant::now(),
             upstream: None,
             verb: Verb::Other,
-            held: Held { busy: Some(peer.busy()), ..Held::default() },
+            held: Held { _busy: Some(peer.busy()), ..Held::default() },
             metrics,
             worker: Arc::clone(worker),
         }
@@ -191,6 +192,16 @@ impl Exchange {
     /// Counts bytes of the answer.
     pub fn sent(&mut self, bytes: usize) {
         self.bytes_out += bytes as u64;
+    }
+
+    /// Says why a stream was ended from this side.
+    pub fn ended(&mut self, end: End) {
+        let cause = match end {
+            End::Revoked => "revoked",
+            End::Killed => "killed",
+            End::Drained => "drained",
+        };
+        self.refusal.get_or_insert_with(|| (cause, String::new()));
     }
 
     /// Says that the answer broke off.

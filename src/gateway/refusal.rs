@@ -112,7 +112,6 @@ impl Refusal {
             Self::RequestInfo(error) => Status::from(*error),
             Self::NoSuchPath => Status::no_such_path(),
             Self::Credential(_) | Self::Anonymous | Self::Unauthenticated(_) => Status::unauthorized(),
-            Self::Host | Self::BadUpgrade(_) | Self::BadBody => Status::bad_request(self.to_string()),
             Self::Denied { denied: Denied::NotAMember | Denied::TooManyGroups(_), user, cluster } => {
                 let why = format!("cluster `{cluster}`: {self}");
                 info.map_or_else(
@@ -124,7 +123,9 @@ impl Refusal {
             Self::BadImpersonation(error) if error.code() == StatusCode::FORBIDDEN => {
                 Status::forbidden("", "", "", &self.to_string())
             }
-            Self::BadImpersonation(_) => Status::bad_request(self.to_string()),
+            Self::Host | Self::BadUpgrade(_) | Self::BadBody | Self::BadImpersonation(_) => {
+                Status::bad_request(self.to_string())
+            }
             Self::Impersonation { what, name, .. } => {
                 let resource = if *what == "group" { "groups" } else { "users" };
                 Status::forbidden("", resource, name, &self.to_string())
@@ -137,12 +138,11 @@ impl Refusal {
                 format!("Timeout: {self}"),
             ),
             Self::NotConnected => Status::unavailable(self.to_string()).retry(Duration::from_secs(1)),
-            Self::Upstream(_, error) => upstream(error, self.to_string()),
-            Self::Review(_, JsonError::Send(error)) => upstream(error, self.to_string()),
-            Self::Review(_, JsonError::Timeout(_)) => Status::gateway_timeout(&self.to_string()),
-            Self::Review(..) => Status::bad_gateway(self.to_string()),
-            Self::UpstreamTimeout(..) => Status::gateway_timeout(&self.to_string()),
-            Self::CredentialRefused(_) | Self::Redirect(_) => Status::bad_gateway(self.to_string()),
+            Self::Upstream(_, error) | Self::Review(_, JsonError::Send(error)) => upstream(error, self.to_string()),
+            Self::Review(_, JsonError::Timeout(_)) | Self::UpstreamTimeout(..) => {
+                Status::gateway_timeout(&self.to_string())
+            }
+            Self::Review(..) | Self::CredentialRefused(_) | Self::Redirect(_) => Status::bad_gateway(self.to_string()),
         }
     }
 

@@ -131,7 +131,7 @@ async fn run(client: OnUpgrade, upstream: OnUpgrade, mut exchange: Exchange, reg
     };
     tokio::select! {
         _ = splice => {}
-        _ = registration.ended() => {}
+        end = registration.ended() => exchange.ended(end),
     }
     exchange.bytes_out = sent.load(Ordering::Relaxed);
 }

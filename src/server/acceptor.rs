@@ -1,6 +1,6 @@
 //! One acceptor a listener: hands each socket to the least loaded worker.
 //!
-//! Not SO_REUSEPORT: the kernel spreads by hash, and a few busy HTTP/2 clients could end up on one core.
+//! Not `SO_REUSEPORT`: the kernel spreads by hash, and a few busy HTTP/2 clients could end up on one core.
 
 use std::{
     io,

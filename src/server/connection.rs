@@ -174,8 +174,7 @@ pub async fn serve(
             .keep_alive_interval(Duration::from_secs(30))
             .keep_alive_timeout(Duration::from_secs(20))
             .enable_connect_protocol();
-        let connection = pin!(builder.serve_connection(io, service));
-        drive(connection, |connection| connection.graceful_shutdown(), &pulse, phase).await;
+        drive(pin!(builder.serve_connection(io, service)), http2::Connection::graceful_shutdown, &pulse, phase).await;
     } else {
         let mut builder = http1::Builder::new();
         builder
@@ -185,7 +184,7 @@ pub async fn serve(
             .header_read_timeout(None)
             .pipeline_flush(true);
         let connection = pin!(builder.serve_connection(io, service).with_upgrades());
-        drive(connection, |connection| connection.graceful_shutdown(), &pulse, phase).await;
+        drive(connection, http1::UpgradeableConnection::graceful_shutdown, &pulse, phase).await;
     }
 }
 

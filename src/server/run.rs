@@ -189,7 +189,9 @@ async fn drain(config: &ServerConfig, shared: &Shared, gateway: &Gateway, handle
     if tokio::time::timeout_at(end.into(), all).await.is_err() {
         let left: usize = handles.iter().map(|handle| handle.worker.streams.len()).sum();
         tracing::warn!(streams = left, "the drain's deadline is over");
-        handles.iter().for_each(|handle| handle.worker.streams.end_all());
+        for handle in handles {
+            handle.worker.streams.end_all();
+        }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }

@@ -32,7 +32,7 @@ pub enum TlsError {
 }
 
 impl TlsError {
-    fn file(path: &Path, reason: impl ToString) -> Self {
+    fn file(path: &Path, reason: impl std::fmt::Display) -> Self {
         Self::File { path: path.into(), reason: reason.to_string() }
     }
 }

@@ -45,8 +45,11 @@ struct Fed {
     users: BTreeMap<Arc<str>, UserInput>,
     tokens: BTreeMap<TokenHash, TokenInput>,
     clusters: BTreeMap<Arc<str>, ClusterInput>,
-    bindings: BTreeMap<Arc<str>, BTreeSet<(Arc<str>, Arc<str>, Subject)>>,
+    bindings: BTreeMap<Arc<str>, Bindings>,
 }
+
+/// Name, template and subject of each binding of a cluster.
+type Bindings = BTreeSet<(Arc<str>, Arc<str>, Subject)>;
 
 impl Builder {
     /// Takes `inputs` as the whole truth of its source.
@@ -209,8 +212,8 @@ impl Builder {
     }
 }
 
-fn by_cluster(bindings: Vec<BindingInput>) -> BTreeMap<Arc<str>, BTreeSet<(Arc<str>, Arc<str>, Subject)>> {
-    let mut by_cluster: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+fn by_cluster(bindings: Vec<BindingInput>) -> BTreeMap<Arc<str>, Bindings> {
+    let mut by_cluster: BTreeMap<_, Bindings> = BTreeMap::new();
     for binding in bindings {
         by_cluster.entry(binding.cluster).or_default().insert((binding.name, binding.template, binding.subject));
     }

@@ -92,9 +92,12 @@ impl Tracked {
 
 impl Stream {
     /// Whether the stream must end before its next byte.
-    fn poll_over(&mut self, cx: &mut Context<'_>) -> bool {
-        if !self.ending && self.registration.poll_end(cx).is_ready() {
+    fn poll_over(&mut self, exchange: &mut Exchange, cx: &mut Context<'_>) -> bool {
+        if !self.ending
+            && let Poll::Ready(end) = self.registration.poll_end(cx)
+        {
             self.ending = true;
+            exchange.ended(end);
         }
         if !self.ending {
             return false;
@@ -115,7 +118,7 @@ impl Body for Tracked {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
         if let Some(stream) = &mut this.stream
-            && stream.poll_over(cx)
+            && stream.poll_over(&mut this.exchange, cx)
         {
             return this.end();
         }
