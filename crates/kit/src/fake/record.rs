@@ -1,6 +1,7 @@
 //! What a fake apiserver got.
 
 use std::{
+    fmt,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -14,7 +15,7 @@ use crate::wait;
 const BODY_KEPT: usize = 1 << 20;
 
 /// One request as it came.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Recorded {
     /// The method.
     pub method: Method,
@@ -84,6 +85,19 @@ impl Recorded {
     /// Whether it is a review that a gateway asks for itself.
     pub fn is_review(&self) -> bool {
         self.path().starts_with("/apis/authorization.k8s.io/")
+    }
+}
+
+impl fmt::Debug for Recorded {
+    /// As a person reads a request: the head line by line, then what is known of the body.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} {} {:?} on connection {}", self.method, self.uri, self.version, self.connection)?;
+        for (name, value) in &self.headers {
+            writeln!(f, "{name}: {}", value.escape_ascii())?;
+        }
+        let body = self.body.get(..self.body.len().min(512)).unwrap_or_default();
+        writeln!(f, "({} bytes, complete: {}) {}", self.body_length, self.complete, body.escape_ascii())?;
+        self.trailers.as_ref().map_or(Ok(()), |trailers| writeln!(f, "trailers: {trailers:?}"))
     }
 }
 
