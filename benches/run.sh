@@ -7,7 +7,7 @@ cache="$HOME/.cache/drover-test/bench"
 mkdir -p "$cache"
 
 missing=()
-for pair in nginx:nginx haproxy:haproxy taskset:util-linux; do
+for pair in nginx:nginx haproxy:haproxy valgrind:valgrind taskset:util-linux; do
   PATH="$PATH:/usr/sbin" command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
 done
 if [ ${#missing[@]} -gt 0 ]; then

@@ -6,6 +6,7 @@ mod load;
 mod names;
 mod peers;
 mod pingora;
+mod pipeline;
 mod pki;
 mod process;
 mod relay;
@@ -45,6 +46,8 @@ enum Command {
     Overload(scenario::Args),
     /// How long streams outlive their binding.
     Revoke(scenario::Args),
+    /// Instructions of the request path without sockets.
+    Pipeline(pipeline::Args),
     /// Everything.
     All,
 }
@@ -70,6 +73,7 @@ fn run(command: Command) -> Result<()> {
         Command::Limits(args) => scenario::limits::run(&args),
         Command::Overload(args) => scenario::overload::run(&args),
         Command::Revoke(args) => scenario::revoke::run(&args),
+        Command::Pipeline(args) => pipeline::run(&args),
         Command::All => all(),
     }
 }
@@ -78,7 +82,9 @@ fn run(command: Command) -> Result<()> {
 #[expect(clippy::print_stderr, reason = "what failed")]
 fn all() -> Result<()> {
     let mut failed = Vec::new();
-    for name in ["compare", "apiserver", "connections", "as", "watches", "exec", "limits", "overload", "revoke"] {
+    for name in
+        ["compare", "apiserver", "connections", "as", "watches", "exec", "limits", "overload", "revoke", "pipeline"]
+    {
         if let Err(error) = run(Command::parse_from(["drover-bench", name])) {
             eprintln!("{name}: {error:#}");
             failed.push(name);

@@ -27,9 +27,14 @@ pub fn user(number: usize) -> String {
     format!("u-bench-{number}")
 }
 
-/// A role group that nobody in the bench has.
+/// A role template that only the last user has.
+pub fn extra_template(number: usize) -> String {
+    format!("extra-{number:05}")
+}
+
+/// The role group of an extra template.
 pub fn extra_group(number: usize) -> String {
-    format!("drover:c-bench:project:p-{number:05}.0a1b2c3d:view")
+    format!("drover:{CLUSTER}:cluster:{}", extra_template(number))
 }
 
 /// The token of user `number`: the same in every run, since it opens nothing but a bench.

@@ -8,6 +8,7 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::{Kind, PROXY_CORE, Peer, Place};
+use crate::compare::check;
 use crate::names;
 use crate::process::{Process, free_port};
 
@@ -20,17 +21,30 @@ pub struct Options {
     pub config: serde_json::Value,
     /// The role templates that each user has.
     pub templates: Vec<String>,
+    /// How many role templates more the last user has.
+    pub others: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { core: Some(PROXY_CORE), config: json!({}), templates: vec!["view".to_owned()] }
+        Self { core: Some(PROXY_CORE), config: json!({}), templates: vec!["view".to_owned()], others: 0 }
     }
 }
 
 /// Starts it in front of the port `upstream`, and waits until it serves the cluster.
 pub fn start(place: &Place, upstream: u16, options: &Options) -> Result<Peer> {
     let port = free_port()?;
+    let file = write(place, port, upstream, options)?;
+    let log = place.file(&format!("{}.out", Kind::Drover.name()));
+    let args = ["serve", "--config", &file.display().to_string()];
+    let process = Process::start("drover", options.core, &place.drover, &args, &log)?;
+    let peer = Peer::wait(Kind::Drover, port, process, place)?;
+    check::serves(&peer, place)?;
+    Ok(peer)
+}
+
+/// Writes its files; the path of `drover.yaml`.
+pub fn write(place: &Place, port: u16, upstream: u16, options: &Options) -> Result<PathBuf> {
     let dir = place.file("drover");
     let manifests = dir.join("manifests");
     fs::create_dir_all(&manifests)?;
@@ -42,6 +56,7 @@ pub fn start(place: &Place, upstream: u16, options: &Options) -> Result<Peer> {
         "workers": 1,
         "audit": {"log": {"path": place.file("drover.audit.log"), "maxBackups": 1}},
         "upstream": {"allowedAddresses": ["127.0.0.0/8"]},
+        "drain": {"delay": "0s", "deadline": "1s"},
         // The bench's own failed credentials must not be held against its one address.
         "limits": {"unauthenticated": {"perSecond": 0}},
     });
@@ -54,12 +69,12 @@ pub fn start(place: &Place, upstream: u16, options: &Options) -> Result<Peer> {
         fs::write(manifests.join(format!("{}.yaml", names::user(number))), user(number))?;
         fs::write(bindings_file(place, number), bindings(number, &options.templates))?;
     }
-    let log = place.file(&format!("{}.out", Kind::Drover.name()));
-    let args = ["serve", "--config", &file.display().to_string()];
-    let process = Process::start("drover", options.core, &place.drover, &args, &log)?;
-    let peer = Peer::wait(Kind::Drover, port, process, place)?;
-    super::super::compare::check::serves(&peer, place)?;
-    Ok(peer)
+    if options.others > 0 {
+        // The last user has what nobody else has, so that these names are role groups too.
+        let others: Vec<String> = (0..options.others).map(names::extra_template).collect();
+        fs::write(manifests.join("others.yaml"), bindings(names::USERS - 1, &others))?;
+    }
+    Ok(file)
 }
 
 /// The manifest with the bindings of user `number`.

@@ -15,7 +15,7 @@ const GROUPS: usize = 20;
 /// Measures both, each round as another user.
 #[expect(clippy::print_stdout, reason = "the figure is this command's output")]
 pub fn run(args: &Args) -> Result<()> {
-    let stand = Stand::start(GROUPS, &Options::default())?;
+    let stand = Stand::start(GROUPS, &Options { others: GROUPS, ..Options::default() })?;
     let mut client = Client::connect(stand.drover.port, &stand.place.pki.client(&["http/1.1"])?)?;
     let authorization = format!("Bearer {}", names::token(0));
     let groups: Vec<String> = (0..GROUPS).map(names::extra_group).collect();
