@@ -127,8 +127,16 @@ impl Watch {
     pub async fn ended(self) -> bool {
         match self {
             Self::Own(mut stream) => {
+                // The connection may live on behind the last chunk.
                 let mut rest = Vec::new();
-                stream.read_to_end(&mut rest).await.is_ok() && rest.ends_with(b"0\r\n\r\n")
+                let mut buffer = [0; 2048];
+                while !rest.ends_with(b"0\r\n\r\n") {
+                    match stream.read(&mut buffer).await {
+                        Ok(0) | Err(_) => return false,
+                        Ok(read) => rest.extend_from_slice(&buffer[..read]),
+                    }
+                }
+                true
             }
             Self::Shared(mut body) => loop {
                 match body.frame().await {
