@@ -55,7 +55,7 @@ impl Use {
     const fn window(self) -> u32 {
         match self {
             Self::Short => 512 * 1024,
-            Self::Long => 128 * 1024,
+            Self::Long => 256 * 1024,
         }
     }
 }
@@ -307,6 +307,9 @@ pub(super) async fn start(
     }
     tokio::spawn(keep_alive(Arc::downgrade(&connection), ping, driving.abort_handle()));
     connection.learn_limit();
+    if connection.limit.load(Ordering::Relaxed) == 0 {
+        return Err(ConnectError::Http2("the cluster allows no stream".into()));
+    }
     pool.add(what, connection);
     Ok(())
 }

@@ -36,6 +36,9 @@ const RENEW_EVERY: Duration = Duration::from_secs(5);
 /// A request without any credential hears of the last failure for so long before it is tried again.
 const FAILURE_STANDS: Duration = Duration::from_secs(1);
 
+/// A caller waits for so many new connections at most: thousands who come at once fill that many before its turn.
+const ROUNDS: usize = 100;
+
 /// One cluster: its credential, pools and circuit.
 pub struct Cluster {
     id: Arc<str>,
@@ -171,11 +174,10 @@ impl Cluster {
             let (cluster, generation) = (Arc::clone(self), Arc::clone(generation));
             async move { cluster.noting(generation.open_http2(worker, what).await) }
         };
-        let mut waited = false;
-        loop {
+        for round in 0..ROUNDS {
             match generation.http2.pick(worker, what) {
                 http2::Pick::Stream(lease) => {
-                    if !waited {
+                    if round == 0 {
                         self.stats.reused.add();
                     }
                     return Ok(Some(lease));
@@ -189,11 +191,11 @@ impl Cluster {
                 http2::Pick::Nothing if !generation.has_http2() => return Ok(None),
                 http2::Pick::Nothing => {
                     self.may_connect()?;
-                    waited = true;
                     generation.http2.wait(worker, what, open).await?;
                 }
             }
         }
+        Err(ConnectError::Http2("every connection is used up or closed as soon as it is made".into()).into())
     }
 
     async fn over_http1(

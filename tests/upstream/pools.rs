@@ -271,3 +271,17 @@ async fn a_dropped_request_resets_its_stream_and_counts_no_more() {
     until(async || cluster.stats().http2_streams.read() == 0).await;
     assert!(fake.connections() <= 2, "{}", fake.connections());
 }
+
+#[tokio::test]
+async fn a_cluster_that_allows_no_stream_is_an_error_and_one_stream_is_enough() {
+    let fake = Fake::start(&["h2"], 0, describe).await;
+    let cluster = registry().put(&Arc::from("c1"), &fake.connection(token("t")));
+    let error = tokio::time::timeout(Duration::from_secs(5), fetch(&cluster, Call::Short, "/")).await.unwrap();
+    assert!(error.unwrap_err().to_string().contains("no stream"));
+
+    let fake = Fake::start(&["h2"], 1, describe).await;
+    let cluster = registry().put(&Arc::from("c2"), &fake.connection(token("t")));
+    for answer in join_all((0..4).map(|_| fetch(&cluster, Call::Short, "/"))).await {
+        answer.unwrap();
+    }
+}
