@@ -209,6 +209,10 @@ fn kind(info: &RequestInfo<'_>, route: &route::Route<'_>, upgrade: bool) -> Opti
 
 /// How the events of a watch are told apart.
 fn frames(response: &Response<UpstreamBody>) -> Option<FrameEnd> {
+    // Compressed bytes have no events to be seen.
+    if response.headers().contains_key(header::CONTENT_ENCODING) {
+        return None;
+    }
     let content_type = response.headers().get(header::CONTENT_TYPE)?.to_str().ok()?;
     Framing::of(content_type).map(FrameEnd::new)
 }
