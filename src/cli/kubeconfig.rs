@@ -158,8 +158,8 @@ fn render(
     };
     // A display name is what people type; where two are alike the id tells them apart.
     let context = |id: &str, name: &str| {
-        let alike = clusters.iter().filter(|(_, other)| other == name).count();
-        if name.is_empty() || alike > 1 { id.to_owned() } else { name.to_owned() }
+        let alike = clusters.iter().any(|(other, other_name)| other != id && (other == name || other_name == name));
+        if name.is_empty() || alike { id.to_owned() } else { name.to_owned() }
     };
     let entries: Vec<Value> = clusters
         .iter()

@@ -1,14 +1,17 @@
 //! Which addresses a cluster may have. Cluster URLs come from people: they must not become a way to what only this machine
 //! can reach.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use super::server::AllowedAddress;
 
-/// The metadata service of some clouds, over IPv6; the IPv4 one is link-local.
-const METADATA_V6: IpAddr = IpAddr::V6(std::net::Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254));
-/// The metadata service of Alibaba Cloud, in the shared address space.
-const METADATA_SHARED: IpAddr = IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200));
+/// Metadata services outside the link-local range: AWS over IPv6, Alibaba Cloud, Azure's wire server, Oracle Cloud.
+const METADATA: [IpAddr; 4] = [
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+    IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
+    IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
+];
 
 /// Why an address is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,13 +19,13 @@ pub enum Denied {
     /// One of the gateway's own listeners.
     #[error("it is the gateway's own address")]
     Own,
-    /// 127.0.0.0/8, ::1.
+    /// `127.0.0.0/8`, `::1`.
     #[error("it is a loopback address")]
     Loopback,
-    /// 169.254.0.0/16, fe80::/10 and the metadata services of clouds.
+    /// `169.254.0.0/16`, `fe80::/10` and the metadata services of clouds.
     #[error("it is a link-local or metadata address")]
     LinkLocal,
-    /// 0.0.0.0, ::, multicast, broadcast.
+    /// `0.0.0.0`, `::`, multicast, broadcast.
     #[error("it is no address of one machine")]
     NotOneMachine,
 }
@@ -56,16 +59,7 @@ impl AddressPolicy {
         if self.is_own(address, port) {
             return Err(Denied::Own);
         }
-        let denied = match address {
-            address if address.is_loopback() => Denied::Loopback,
-            METADATA_V6 | METADATA_SHARED => Denied::LinkLocal,
-            IpAddr::V4(v4) if v4.is_link_local() => Denied::LinkLocal,
-            IpAddr::V6(v6) if v6.is_unicast_link_local() => Denied::LinkLocal,
-            // 0.0.0.0/8 reaches this machine on Linux.
-            IpAddr::V4(v4) if v4.octets().first() == Some(&0) || v4.is_broadcast() => Denied::NotOneMachine,
-            address if address.is_unspecified() || address.is_multicast() => Denied::NotOneMachine,
-            _ => return Ok(()),
-        };
+        let Some(denied) = reserved(address) else { return Ok(()) };
         let listed = self.allowed.iter().any(|allowed| match allowed {
             AllowedAddress::Network(network) => network.contains(address),
             AllowedAddress::Host(name) => name.eq_ignore_ascii_case(host),
@@ -74,12 +68,44 @@ impl AddressPolicy {
         if listed { Ok(()) } else { Err(denied) }
     }
 
-    /// A listener on every address is reached by every address of this machine; loopback is the one that is known.
+    /// A listener on every address is reached by every address of this machine.
     fn is_own(&self, address: IpAddr, port: u16) -> bool {
-        self.own.iter().any(|own| {
-            let any = own.ip().is_unspecified() && (address.is_loopback() || address.is_unspecified());
-            own.port() == port && (own.ip().to_canonical() == address || any)
+        self.own.iter().filter(|own| own.port() == port).any(|own| {
+            let own = own.ip().to_canonical();
+            // Linux takes a connection to the unspecified address as one to loopback.
+            own == address
+                || address.is_unspecified()
+                || own.is_unspecified() && (address.is_loopback() || is_of_this_machine(address))
         })
+    }
+}
+
+/// A socket can be bound only to an address of this machine; asked for the few connections to a port of Drover's own.
+fn is_of_this_machine(address: IpAddr) -> bool {
+    UdpSocket::bind((address, 0)).is_ok()
+}
+
+fn reserved(address: IpAddr) -> Option<Denied> {
+    match address {
+        address if address.is_loopback() => Some(Denied::Loopback),
+        address if METADATA.contains(&address) => Some(Denied::LinkLocal),
+        IpAddr::V4(v4) if v4.is_link_local() => Some(Denied::LinkLocal),
+        IpAddr::V6(v6) if v6.is_unicast_link_local() => Some(Denied::LinkLocal),
+        // 0.0.0.0/8 reaches this machine on Linux.
+        IpAddr::V4(v4) if v4.octets().first() == Some(&0) || v4.is_broadcast() => Some(Denied::NotOneMachine),
+        address if address.is_unspecified() || address.is_multicast() => Some(Denied::NotOneMachine),
+        IpAddr::V4(_) => None,
+        IpAddr::V6(v6) => embedded(v6).and_then(|v4| reserved(IpAddr::V4(v4))),
+    }
+}
+
+/// The IPv4 address that an IPv6 one stands for: compatible (RFC 4291), NAT64 (RFC 6052), 6to4 (RFC 3056).
+fn embedded(v6: Ipv6Addr) -> Option<Ipv4Addr> {
+    match v6.segments() {
+        [0, 0, 0, 0, 0, 0, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
+            Some(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)))
+        }
+        _ => None,
     }
 }
 
@@ -105,6 +131,10 @@ mod tests {
             ("fe80::1", Denied::LinkLocal),
             ("fd00:ec2::254", Denied::LinkLocal),
             ("100.100.100.200", Denied::LinkLocal),
+            ("168.63.129.16", Denied::LinkLocal),
+            ("64:ff9b::169.254.169.254", Denied::LinkLocal),
+            ("2002:7f00:1::", Denied::Loopback),
+            ("::127.0.0.1", Denied::Loopback),
             ("0.0.0.0", Denied::NotOneMachine),
             ("0.1.2.3", Denied::NotOneMachine),
             ("::", Denied::NotOneMachine),

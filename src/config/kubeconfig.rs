@@ -99,8 +99,7 @@ impl Reader<'_> {
         let cluster = config.clusters.into_iter().nth(cluster_at)?.cluster;
         let user = config.users.into_iter().nth(user_at)?.user;
         let auth = self.auth(user, &format!("users[{user_at}].user"));
-        let connection = self.cluster(cluster, &format!("clusters[{cluster_at}].cluster"), auth?);
-        connection
+        self.cluster(cluster, &format!("clusters[{cluster_at}].cluster"), auth?)
     }
 
     fn cluster(&mut self, form: ClusterForm, at: &str, auth: Auth) -> Option<Connection> {

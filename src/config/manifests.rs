@@ -58,7 +58,7 @@ pub fn read(folder: &Path) -> Reading {
 }
 
 /// The manifests of a folder, sorted. Folders in it are not entered; hidden files are passed over, so that the links
-/// (`..data`) of a mounted ConfigMap or Secret count once.
+/// (`..data`) of a mounted `ConfigMap` or Secret count once.
 fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {

@@ -1,11 +1,12 @@
 //! Watches the admin's files and says when one may have changed.
 //!
-//! Folders are watched, not files: editors replace a file, and Kubernetes turns a link over when a mounted ConfigMap changes. A slow
+//! Folders are watched, not files: editors replace a file, and Kubernetes turns a link over when a mounted `ConfigMap` changes. A slow
 //! poll stands behind the notifications, for file systems that send none.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::mpsc,
     thread,
@@ -14,7 +15,7 @@ use std::{
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
-use super::server::ServerConfig;
+use super::{manifests, server::ServerConfig};
 
 /// Changes that come this close together are one.
 const DEBOUNCE: Duration = Duration::from_millis(50);
@@ -23,75 +24,132 @@ const POLL: Duration = Duration::from_secs(10);
 
 /// Watches until it is dropped.
 #[derive(Debug)]
-pub struct Watcher {
-    _watcher: Option<RecommendedWatcher>,
-    /// Its drop ends the thread.
-    _alive: mpsc::Sender<()>,
+pub struct Watcher(mpsc::Sender<Message>);
+
+#[derive(Debug)]
+enum Message {
+    /// Something happened in a folder.
+    Moved,
+    Stop,
 }
 
+/// A moment of the files: times, length and inode of each, links followed.
+type Look = BTreeMap<PathBuf, (Option<SystemTime>, i64, i64, u64, u64)>;
+
 impl Watcher {
-    /// Calls `changed` whenever the manifests, what they name beside them, or the server's certificates may have changed.
+    /// Calls `changed` once at the start, since files may have changed after they were read, and from then on whenever the
+    /// manifests, the files that they name, or the server's certificates have changed.
     ///
     /// # Errors
     /// When the system gives no thread.
     pub fn start(config: &ServerConfig, changed: impl Fn() + Send + 'static) -> io::Result<Self> {
-        let folders = folders(config);
-        let (events, inbox) = mpsc::channel();
-        let alive = events.clone();
-        let notify = events;
+        let (sender, inbox) = mpsc::channel();
+        let mut files = Files::new(config, sender.clone());
+        let run = move || {
+            let mut seen = files.look();
+            changed();
+            while let Some(now) = files.next(&inbox, &seen) {
+                seen = now;
+                changed();
+            }
+        };
+        thread::Builder::new().name("drover-files".into()).spawn(run)?;
+        Ok(Self(sender))
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        // A thread that is gone already needs no word.
+        let _ = self.0.send(Message::Stop);
+    }
+}
+
+/// The files that are watched. Which ones changes with the manifests: they name kubeconfigs, and these certificates and tokens.
+struct Files {
+    manifests: PathBuf,
+    certificates: Vec<PathBuf>,
+    named: BTreeSet<PathBuf>,
+    notified: BTreeSet<PathBuf>,
+    watcher: Option<RecommendedWatcher>,
+}
+
+impl Files {
+    fn new(config: &ServerConfig, sender: mpsc::Sender<Message>) -> Self {
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             // Reading a file is no change of it.
             if !event.is_ok_and(|event| event.kind.is_access()) {
-                let _ = notify.send(());
+                let _ = sender.send(Message::Moved);
             }
         });
-        let watcher = watcher.and_then(|mut watcher| {
-            folders.iter().try_for_each(|folder| watcher.watch(folder, RecursiveMode::NonRecursive))?;
-            Ok(watcher)
-        });
-        let watcher =
-            watcher.inspect_err(|error| tracing::warn!(%error, "files are only looked at every ten seconds")).ok();
-        thread::Builder::new().name("drover-files".into()).spawn(move || run(&inbox, &folders, changed))?;
-        Ok(Self { _watcher: watcher, _alive: alive })
-    }
-}
-
-fn run(inbox: &mpsc::Receiver<()>, folders: &BTreeSet<PathBuf>, changed: impl Fn()) {
-    let mut seen = look(folders);
-    loop {
-        match inbox.recv_timeout(POLL) {
-            Ok(()) => {
-                // Bounded: files that never rest are read all the same.
-                let _quiet = (0..20).find(|_| inbox.recv_timeout(DEBOUNCE).is_err());
-                seen = look(folders);
-                changed();
-            }
-            Err(mpsc::RecvTimeoutError::Timeout) => {
-                let now = look(folders);
-                if now != seen {
-                    seen = now;
-                    changed();
-                }
-            }
-            Err(mpsc::RecvTimeoutError::Disconnected) => return,
+        let tls = &config.listen.tls;
+        let certificates = [&tls.certificate_file, &tls.key_file, &tls.client_ca_file];
+        Self {
+            manifests: config.manifests().to_owned(),
+            certificates: certificates.into_iter().flatten().cloned().collect(),
+            named: BTreeSet::new(),
+            notified: BTreeSet::new(),
+            watcher: watcher.inspect_err(warn).ok(),
         }
     }
+
+    /// Waits until the files differ from `seen`; `None` when it is time to stop.
+    fn next(&mut self, inbox: &mpsc::Receiver<Message>, seen: &Look) -> Option<Look> {
+        loop {
+            match inbox.recv_timeout(POLL) {
+                Ok(Message::Moved) => {
+                    // Bounded: files that never rest are read all the same.
+                    for _ in 0..20 {
+                        match inbox.recv_timeout(DEBOUNCE) {
+                            Ok(Message::Moved) => {}
+                            Ok(Message::Stop) => return None,
+                            Err(_) => break,
+                        }
+                    }
+                }
+                Ok(Message::Stop) | Err(mpsc::RecvTimeoutError::Disconnected) => return None,
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+            }
+            if self.look_at_named() != *seen {
+                return Some(self.look());
+            }
+        }
+    }
+
+    /// Finds out which files there are to watch, and looks at them.
+    fn look(&mut self) -> Look {
+        self.named = manifests::read(&self.manifests).files;
+        let folder = |file: &PathBuf| file.parent().map(Path::to_owned);
+        let mut folders: BTreeSet<_> = self.certificates.iter().chain(&self.named).filter_map(folder).collect();
+        folders.insert(self.manifests.clone());
+        if let Some(watcher) = &mut self.watcher {
+            for gone in self.notified.difference(&folders) {
+                // A folder that was removed is not watched any more.
+                let _ = watcher.unwatch(gone);
+            }
+            let known = &self.notified;
+            // A folder that is missing now is found by the poll when it comes.
+            folders.retain(|folder| {
+                known.contains(folder) || watcher.watch(folder, RecursiveMode::NonRecursive).inspect_err(warn).is_ok()
+            });
+            self.notified = folders;
+        }
+        self.look_at_named()
+    }
+
+    fn look_at_named(&self) -> Look {
+        let entries = fs::read_dir(&self.manifests).into_iter().flatten().flatten().map(|entry| entry.path());
+        let paths = entries.chain(self.certificates.iter().cloned()).chain(self.named.iter().cloned());
+        paths
+            .filter_map(|path| {
+                let meta = fs::metadata(&path).ok()?;
+                let look = (meta.modified().ok(), meta.ctime(), meta.ctime_nsec(), meta.len(), meta.ino());
+                Some((path, look))
+            })
+            .collect()
+    }
 }
 
-/// Names, times and lengths of what is in the folders.
-fn look(folders: &BTreeSet<PathBuf>) -> BTreeSet<(PathBuf, Option<SystemTime>, u64)> {
-    let entries = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten();
-    entries
-        .filter_map(|entry| {
-            let meta = fs::metadata(entry.path()).ok()?;
-            Some((entry.path(), meta.modified().ok(), meta.len()))
-        })
-        .collect()
-}
-
-fn folders(config: &ServerConfig) -> BTreeSet<PathBuf> {
-    let tls = &config.listen.tls;
-    let files = [&tls.certificate_file, &tls.key_file, &tls.client_ca_file];
-    let parents = files.into_iter().flatten().filter_map(|file| file.parent()).map(Path::to_owned);
-    parents.chain([config.manifests().to_owned()]).collect()
+fn warn(error: &notify::Error) {
+    tracing::warn!(%error, "files are only looked at every ten seconds");
 }

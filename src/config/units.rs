@@ -33,7 +33,7 @@ const SIZE: &str = "a size such as `64KiB`, `1MiB` or a number of bytes";
 const CIDR: &str = "a network such as `10.0.0.0/8`, or an address";
 
 /// The longest period that is accepted; beyond it sums with the clock could overflow.
-const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+const LONGEST: Duration = Duration::from_hours(100 * 365 * 24);
 
 impl Period {
     /// `seconds` seconds.

@@ -173,13 +173,16 @@ fn number(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
 
+/// A key with its line and column.
+type Key = (String, u32, u32);
+
 /// Makes trees of a parser's events.
 #[derive(Default)]
 struct Reader {
     documents: Vec<Document>,
     faults: Vec<Fault>,
     /// The lists and mappings that are open, outermost first; a mapping with the key whose value is awaited.
-    open: Vec<(Node, Option<(String, u32, u32)>)>,
+    open: Vec<(Node, Option<Key>)>,
 }
 
 impl Reader {
@@ -232,25 +235,26 @@ impl Reader {
         };
         match &mut around.value {
             Value::List(nodes) => nodes.push(node),
-            Value::Map(entries) => match awaited.take() {
-                Some((key, line, column)) => entries.push(Entry { key, line, column, value: node }),
-                None => {
-                    let Value::Scalar { text, .. } = node.value else {
-                        return Err("expected a plain text as key".to_owned());
-                    };
-                    if entries.iter().any(|entry| entry.key == text) {
-                        return Err(format!("the key `{text}` is given twice"));
-                    }
-                    *awaited = Some((text, node.line, node.column));
+            Value::Map(entries) => {
+                if let Some((key, line, column)) = awaited.take() {
+                    entries.push(Entry { key, line, column, value: node });
+                    return Ok(());
                 }
-            },
+                let Value::Scalar { text, .. } = node.value else {
+                    return Err("expected a plain text as key".to_owned());
+                };
+                if entries.iter().any(|entry| entry.key == text) {
+                    return Err(format!("the key `{text}` is given twice"));
+                }
+                *awaited = Some((text, node.line, node.column));
+            }
             Value::Scalar { .. } | Value::Removed => {}
         }
         Ok(())
     }
 
     fn path(&self) -> Vec<Step> {
-        let step = |(node, awaited): &(Node, Option<(String, u32, u32)>)| match (&node.value, awaited) {
+        let step = |(node, awaited): &(Node, Option<Key>)| match (&node.value, awaited) {
             (Value::List(nodes), _) => Some(Step::Index(nodes.len())),
             (Value::Map(_), Some((key, ..))) => Some(Step::Key(key.clone())),
             _ => None,

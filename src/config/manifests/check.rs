@@ -1,42 +1,48 @@
 //! From the objects of a folder to inputs: names, references, uniqueness.
 
+mod cluster;
+
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    fs,
-    path::{Path, PathBuf},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    path::PathBuf,
     sync::Arc,
 };
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Found, Objects,
-    form::{Binding, Cluster, LimitsForm, Metadata, SecretForm, Token, User},
+    form::{Binding, LimitsForm, Metadata, SecretForm, Token, User},
 };
 use crate::{
-    config::{
-        Problem, Problems,
-        kubeconfig::{self, Origin},
-        yaml::Fault,
-    },
+    config::Problems,
     world::{
         TokenHash,
-        input::{
-            Auth, BindingInput, ClusterInput, Connection, DataOrFile, Inputs, LimitsInput, Subject, TokenInput,
-            UserInput,
-        },
+        input::{BindingInput, Inputs, LimitsInput, Subject, TokenInput, UserInput},
         names,
     },
 };
 
 /// The inputs that the objects make, as far as they are right, and the files that they name.
 pub(super) fn inputs(objects: &Objects, problems: &mut Problems) -> (Inputs, BTreeSet<PathBuf>) {
-    let mut check = Check { objects, problems, files: BTreeSet::new() };
+    let mut check = Check {
+        objects,
+        users: objects.users.iter().map(|user| user.object.metadata.name.as_str()).collect(),
+        clusters: objects.clusters.iter().map(|cluster| cluster.object.metadata.name.as_str()).collect(),
+        secrets: objects.secrets.iter().map(|secret| (place(&secret.object.metadata), secret)).collect(),
+        problems,
+        files: BTreeSet::new(),
+    };
     check.unique("User", &objects.users, |user| key(&user.metadata));
     check.unique("Token", &objects.tokens, |token| key(&token.metadata));
     check.unique("Cluster", &objects.clusters, |cluster| key(&cluster.metadata));
-    check.unique("Secret", &objects.secrets, |secret| key(&secret.metadata));
+    check.unique("Secret", &objects.secrets, |secret| {
+        let (namespace, name) = place(&secret.metadata);
+        format!("{namespace}/{name}")
+    });
+    for secret in &objects.secrets {
+        check.metadata(secret, &secret.object.metadata, true);
+    }
     check.unique("ClusterRoleTemplateBinding", &objects.bindings, binding_name);
     let inputs = Inputs {
         users: check.users(),
@@ -55,6 +61,11 @@ fn key(metadata: &Metadata) -> String {
     }
 }
 
+/// Namespace and name of a Secret.
+fn place(metadata: &Metadata) -> (&str, &str) {
+    (metadata.namespace.as_deref().unwrap_or("default"), &metadata.name)
+}
+
 fn binding_name(binding: &Binding) -> String {
     let namespace = binding.metadata.namespace.as_ref().unwrap_or(&binding.cluster_name);
     format!("{namespace}/{}", binding.metadata.name)
@@ -68,6 +79,9 @@ impl From<LimitsForm> for LimitsInput {
 
 struct Check<'a> {
     objects: &'a Objects,
+    users: HashSet<&'a str>,
+    clusters: HashSet<&'a str>,
+    secrets: HashMap<(&'a str, &'a str), &'a Found<SecretForm>>,
     problems: &'a mut Problems,
     files: BTreeSet<PathBuf>,
 }
@@ -172,13 +186,13 @@ impl Check<'_> {
     fn token(&mut self, found: &Found<Token>) -> Option<TokenInput> {
         let token = &found.object;
         self.metadata(found, &token.metadata, false);
-        let hash = token_hash(&token.token);
+        let hash = token_hash(&token.hash);
         if hash.is_none() {
             let message = "expected `sha256:` and 64 hexadecimal digits; a token in plain text is never taken: \
                            `drover token hash` makes its hash";
             self.problems.push(found.problem("token", message));
         }
-        if !self.objects.users.iter().any(|user| user.object.metadata.name == token.user_id) {
+        if !self.users.contains(token.user_id.as_str()) {
             self.problems.push(found.problem("userId", format!("there is no User `{}`", token.user_id)));
         }
         let cluster = token.cluster_name.as_ref().filter(|cluster| !cluster.is_empty());
@@ -244,7 +258,7 @@ impl Check<'_> {
     }
 
     fn cluster_exists<T>(&mut self, found: &Found<T>, id: &str) {
-        if !self.objects.clusters.iter().any(|cluster| cluster.object.metadata.name == id) {
+        if !self.clusters.contains(id) {
             self.problems.push(found.problem("clusterName", format!("there is no Cluster `{id}`")));
         }
     }
@@ -256,114 +270,6 @@ impl Check<'_> {
             let found = self.objects.tokens.iter().rev().find(|found| found.object.metadata.name == *token.name);
             if let Some(found) = found.filter(|_| first != &*token.name) {
                 self.problems.push(found.problem("token", format!("is the hash of Token `{first}` already")));
-            }
-        }
-    }
-
-    fn cluster(&mut self, found: &Found<Cluster>) -> Option<ClusterInput> {
-        let Cluster { metadata, spec, .. } = &found.object;
-        self.metadata(found, metadata, false);
-        let id = &metadata.name;
-        if is_subdomain(id) && !is_label(id) {
-            let message = format!(
-                "expected an id without dots of at most 63 characters, since it is part of host names; found `{id}`"
-            );
-            self.problems.push(found.problem("metadata.name", message));
-        }
-        let form = &spec.upstream.kubeconfig;
-        let context = form.context.as_deref();
-        let connection = match (&form.secret_ref, &form.file) {
-            (Some(reference), None) => {
-                self.from_secret(found, &reference.namespace, &reference.name, &reference.key, context)
-            }
-            (None, Some(file)) => self.from_file(found, file, context),
-            _ => {
-                let message = "expected exactly one of `secretRef` and `file`";
-                self.problems.push(found.problem("spec.upstream.kubeconfig", message));
-                None
-            }
-        };
-        let display_name = spec.display_name.as_deref().filter(|name| !name.is_empty()).unwrap_or(id);
-        Some(ClusterInput {
-            id: id.as_str().into(),
-            display_name: display_name.into(),
-            connection: Arc::new(connection?),
-            allow_administrator: spec.upstream.allow_administrator,
-            limits: spec.upstream.limits.into(),
-        })
-    }
-
-    fn from_file(&mut self, found: &Found<Cluster>, file: &str, context: Option<&str>) -> Option<Connection> {
-        const FIELD: &str = "spec.upstream.kubeconfig.file";
-        let manifest = std::path::absolute(&found.file).ok()?;
-        let path = manifest.parent().unwrap_or(Path::new("/")).join(file);
-        self.files.insert(path.clone());
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) => {
-                let message = format!("`{}` cannot be read: {error}", path.display());
-                self.problems.push(found.problem(FIELD, message));
-                return None;
-            }
-        };
-        let folder = path.parent().unwrap_or(Path::new("/"));
-        match kubeconfig::connection(&text, context, Origin::AdminFile(folder)) {
-            Ok(connection) => {
-                self.files.extend(files(&connection).cloned());
-                Some(connection)
-            }
-            Err(faults) => {
-                for fault in faults {
-                    self.problems.push(Problem::fault(&path, fault));
-                }
-                None
-            }
-        }
-    }
-
-    fn from_secret(
-        &mut self,
-        found: &Found<Cluster>,
-        namespace: &str,
-        name: &str,
-        key: &str,
-        context: Option<&str>,
-    ) -> Option<Connection> {
-        const FIELD: &str = "spec.upstream.kubeconfig.secretRef";
-        let is_it = |secret: &&Found<SecretForm>| {
-            let metadata = &secret.object.metadata;
-            metadata.name == name && metadata.namespace.as_deref().unwrap_or("default") == namespace
-        };
-        let Some(secret) = self.objects.secrets.iter().find(is_it) else {
-            self.problems.push(found.problem(FIELD, format!("there is no Secret `{namespace}/{name}`")));
-            return None;
-        };
-        // As in Kubernetes, `stringData` wins.
-        let (field, text) = match (secret.object.string_data.get(key), secret.object.data.get(key)) {
-            (Some(text), _) => (format!("stringData.{key}"), Some(text.clone())),
-            (None, Some(data)) => {
-                let bytes = BASE64_STANDARD.decode(data.split_ascii_whitespace().collect::<String>());
-                (format!("data.{key}"), bytes.ok().and_then(|bytes| String::from_utf8(bytes).ok()))
-            }
-            (None, None) => {
-                let message = format!("the Secret `{namespace}/{name}` has no key `{key}`");
-                self.problems.push(found.problem(format!("{FIELD}.key"), message));
-                return None;
-            }
-        };
-        let Some(text) = text else {
-            self.problems.push(secret.problem(field, "expected base64 of a text"));
-            return None;
-        };
-        match kubeconfig::connection(&text, context, Origin::Inline) {
-            Ok(connection) => Some(connection),
-            Err(faults) => {
-                for Fault { line, field: inner, message, .. } in faults {
-                    let message =
-                        format!("its line {line}: {inner}{}{message}", if inner.is_empty() { "" } else { ": " });
-                    self.problems.push(secret.problem(&field, message));
-                }
-                None
             }
         }
     }
@@ -433,19 +339,6 @@ impl Check<'_> {
             self.problems.push(found.problem(field, message));
         }
     }
-}
-
-/// The files that a connection is read from again when they change.
-fn files(connection: &Connection) -> impl Iterator<Item = &PathBuf> {
-    let auth = match &connection.auth {
-        Auth::ClientCertificate { certificate, key } => [Some(certificate), Some(key)],
-        Auth::Token(token) => [Some(token), None],
-        Auth::Exec(_) => [None, None],
-    };
-    auth.into_iter().chain([connection.ca.as_ref()]).flatten().filter_map(|source| match source {
-        DataOrFile::File(path) => Some(path),
-        DataOrFile::Data(_) => None,
-    })
 }
 
 /// `sha256:` and 64 hexadecimal digits.

@@ -77,7 +77,8 @@ pub(super) struct Token {
     #[serde(rename = "kind")]
     _kind: String,
     pub metadata: Metadata,
-    pub token: String,
+    #[serde(rename = "token")]
+    pub hash: String,
     pub user_id: String,
     pub cluster_name: Option<String>,
     pub ttl: Option<i64>,

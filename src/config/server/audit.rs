@@ -19,7 +19,7 @@ pub struct Audit {
     pub webhook: Option<AuditWebhook>,
     /// Events that wait to be written.
     pub queue: AuditQueue,
-    /// Bytes of a body kept at the levels Request and RequestResponse; the rest is left out and marked. Default 64KiB.
+    /// Bytes of a body kept at the levels `Request` and `RequestResponse`; the rest is left out and marked. Default 64KiB.
     pub max_body: Size,
 }
 
