@@ -10,3 +10,4 @@ pub mod metrics;
 pub mod ops;
 pub mod poster;
 mod shard;
+pub mod trace;
