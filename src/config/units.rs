@@ -313,8 +313,6 @@ impl JsonSchema for Cidr {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
     use std::time::Duration;
 
     use super::{Cidr, Period, Size};
