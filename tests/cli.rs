@@ -1,0 +1,255 @@
+//! The command line, as a person or a script uses it.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::{
+    fs,
+    io::Write as _,
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+use drover::config::manifests;
+use serde_json::Value;
+
+const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config");
+
+fn drover(folder: &Path, arguments: &[&str]) -> Output {
+    drover_reading(folder, arguments, "")
+}
+
+fn drover_reading(folder: &Path, arguments: &[&str], input: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_drover"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("DROVER_CONFIG")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A command that does not read its input may have ended already.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+#[track_caller]
+fn stdout(output: &Output) -> String {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[track_caller]
+fn stderr(output: &Output, code: i32) -> String {
+    assert_eq!(output.status.code(), Some(code));
+    assert!(output.stdout.is_empty(), "a failure prints no result");
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// A copy of the examples, so that commands can write.
+fn examples() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("manifests")).unwrap();
+    for file in ["drover.yaml", "manifests/example.yaml"] {
+        fs::copy(Path::new(EXAMPLES).join(file), folder.path().join(file)).unwrap();
+    }
+    folder
+}
+
+fn yaml(text: &str) -> Vec<Value> {
+    serde_saphyr::from_multiple(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+fn at<'a>(value: &'a Value, pointer: &str) -> &'a Value {
+    value.pointer(pointer).unwrap_or_else(|| panic!("no {pointer} in {value}"))
+}
+
+#[test]
+fn the_examples_pass_the_check() {
+    let folder = examples();
+    let output = drover(folder.path(), &["config", "check"]);
+    assert_eq!(stdout(&output), "ok: 1 users, 1 tokens, 1 clusters, 1 bindings\n");
+}
+
+#[test]
+fn the_check_prints_every_problem_like_a_compiler_and_exits_1() {
+    let folder = examples();
+    fs::write(folder.path().join("bad.yaml"), "limits:\n  maxInFlight: x\n  typo: 1\n").unwrap();
+    let text = stderr(&drover(folder.path(), &["config", "check", "--config", "bad.yaml"]), 1);
+    assert!(text.contains("bad.yaml:2:16: limits.maxInFlight: expected a whole number"), "{text}");
+    assert!(text.contains("bad.yaml:3:3: limits.typo: unknown field"), "{text}");
+
+    fs::write(folder.path().join("manifests/z.yaml"), "apiVersion: v1\nkind: Pod\n").unwrap();
+    let text = stderr(&drover(folder.path(), &["config", "check"]), 1);
+    assert!(text.contains("manifests/z.yaml:2:1: kind: expected User"), "{text}");
+}
+
+#[test]
+fn an_unknown_command_exits_2_and_says_what_there_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = stderr(&drover(folder.path(), &["serv"]), 2);
+    assert!(text.contains("serve"), "{text}");
+    let text = stderr(&drover(folder.path(), &["token", "create"]), 2);
+    assert!(text.contains("--user"), "{text}");
+}
+
+#[test]
+fn every_command_has_a_help_text() {
+    let folder = tempfile::tempdir().unwrap();
+    for command in [
+        "",
+        "serve",
+        "config",
+        "config check",
+        "config schema",
+        "token",
+        "token create",
+        "token hash",
+        "kubeconfig",
+        "cluster",
+        "cluster rbac",
+        "streams",
+        "streams ls",
+        "streams kill",
+        "version",
+    ] {
+        let mut arguments: Vec<&str> = command.split_whitespace().collect();
+        arguments.push("--help");
+        let text = stdout(&drover(folder.path(), &arguments));
+        let (about, _) = text.split_once("Usage:").unwrap();
+        assert!(about.trim().len() > 10, "{command}: {text}");
+    }
+}
+
+#[test]
+fn the_schema_is_json_and_the_version_names_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let schema: Value = serde_json::from_str(&stdout(&drover(folder.path(), &["config", "schema"]))).unwrap();
+    assert_eq!(at(&schema, "/title"), "drover.yaml");
+    let version = stdout(&drover(folder.path(), &["version"]));
+    assert!(version.starts_with(concat!("drover ", env!("CARGO_PKG_VERSION"), "\n")), "{version}");
+}
+
+/// T1, T2.
+#[test]
+fn a_created_token_is_shown_once_and_only_its_hash_is_written() {
+    let folder = examples();
+    let create = [
+        "token",
+        "create",
+        "--user",
+        "u-alice",
+        "--cluster",
+        "c-dev",
+        "--ttl",
+        "720h",
+        "--name",
+        "t-1",
+        "--write",
+        "manifests",
+    ];
+    let token = stdout(&drover(folder.path(), &create)).trim().to_owned();
+    assert!(token.strip_prefix("drover_").unwrap().len() >= 43, "256 bits: {token}");
+
+    let file = folder.path().join("manifests/t-1.yaml");
+    let manifest = fs::read_to_string(&file).unwrap();
+    assert!(!manifest.contains(&token));
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+
+    let hash = stdout(&drover_reading(folder.path(), &["token", "hash"], &format!("{token}\n")));
+    assert!(manifest.contains(hash.trim()), "{manifest}");
+
+    let inputs = manifests::load(&folder.path().join("manifests")).unwrap();
+    let made = inputs.tokens.iter().find(|token| &*token.name == "t-1").unwrap();
+    assert_eq!((&*made.user, made.cluster.as_deref(), made.enabled), ("u-alice", Some("c-dev"), true));
+    assert!(made.expires_at.is_some());
+
+    // A second one of that name does not replace it; another is another.
+    assert!(stderr(&drover(folder.path(), &create), 1).contains("t-1.yaml"));
+    let other = stdout(&drover(folder.path(), &["token", "create", "--user", "u-alice", "--write", "manifests"]));
+    assert_ne!(other.trim(), token);
+}
+
+#[test]
+fn a_ttl_without_unit_is_refused() {
+    let folder = examples();
+    let text = stderr(&drover(folder.path(), &["token", "create", "--user", "u-alice", "--ttl", "720"]), 2);
+    assert!(text.contains("expected a length of time"), "{text}");
+}
+
+#[test]
+fn a_kubeconfig_has_the_users_clusters_as_contexts_with_authority_and_token() {
+    let folder = examples();
+    fs::create_dir_all(folder.path().join("data/tls")).unwrap();
+    fs::write(folder.path().join("data/tls/ca.crt"), "PEM").unwrap();
+    // Two clusters of one display name, and one that no binding gives.
+    let example = fs::read_to_string(folder.path().join("manifests/example.yaml")).unwrap();
+    let cluster = |id: &str| {
+        format!(
+            "---\napiVersion: management.cattle.io/v3\nkind: Cluster\nmetadata: {{name: {id}}}\nspec:\n  displayName: dev\n  \
+             upstream: {{kubeconfig: {{secretRef: {{namespace: drover-system, name: c-dev}}}}}}\n"
+        )
+    };
+    let binding = "---\napiVersion: management.cattle.io/v3\nkind: ClusterRoleTemplateBinding\nmetadata: {name: b}\n\
+                   clusterName: c-two\nroleTemplateName: edit\nuserPrincipalName: x509_user://alice\n";
+    let text = format!("{example}{}{}{binding}", cluster("c-two"), cluster("c-other"));
+    fs::write(folder.path().join("manifests/example.yaml"), text).unwrap();
+
+    let token = stdout(&drover(folder.path(), &["token", "create", "--user", "u-alice", "--write", "manifests"]));
+    let command = ["kubeconfig", "--user", "u-alice", "--token-file", "-", "-o", "alice.kubeconfig"];
+    stdout(&drover_reading(folder.path(), &command, &token));
+    let file = folder.path().join("alice.kubeconfig");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let [config] = yaml(&fs::read_to_string(&file).unwrap()).try_into().unwrap();
+    let names: Vec<&Value> =
+        at(&config, "/contexts").as_array().unwrap().iter().map(|context| at(context, "/name")).collect();
+    assert_eq!(names, ["c-dev", "c-two"], "alike display names are told apart by id");
+    assert_eq!(at(&config, "/current-context"), "c-dev");
+    assert_eq!(at(&config, "/clusters/1/cluster/server"), "https://localhost:8443/k8s/clusters/c-two");
+    assert_eq!(at(&config, "/clusters/0/cluster/certificate-authority-data"), "UEVN");
+    assert_eq!(at(&config, "/users/0/user/token"), token.trim());
+
+    let text = stderr(&drover(folder.path(), &["kubeconfig", "--user", "u-bob"]), 1);
+    assert!(text.contains("no User `u-bob`"), "{text}");
+    let text = stderr(
+        &drover_reading(folder.path(), &["kubeconfig", "--user", "u-alice", "--token-file", "-"], "drover_guess"),
+        1,
+    );
+    assert!(text.contains("no token of User `u-alice`") && !text.contains("drover_guess"), "{text}");
+}
+
+#[test]
+fn the_rbac_of_a_cluster_names_bound_users_and_role_groups_and_nothing_else() {
+    let folder = examples();
+    let objects = yaml(&stdout(&drover(folder.path(), &["cluster", "rbac"])));
+    let kinds: Vec<&Value> = objects.iter().map(|object| at(object, "/kind")).collect();
+    assert_eq!(kinds, ["Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "ClusterRoleBinding"]);
+    for object in &objects {
+        assert_eq!(at(object, "/metadata/labels/app.kubernetes.io~1managed-by"), "drover");
+    }
+    let [.., role, account, view] = objects.as_slice() else { panic!("{objects:?}") };
+    assert_eq!(at(role, "/metadata/name"), "drover:gateway");
+    for rule in at(role, "/rules").as_array().unwrap() {
+        assert_eq!(at(rule, "/verbs"), &serde_json::json!(["impersonate"]));
+    }
+    assert_eq!(at(role, "/rules/0/resourceNames"), &serde_json::json!(["u-alice"]));
+    assert_eq!(at(role, "/rules/1/resourceNames"), &serde_json::json!(["drover:c-dev:cluster:view"]));
+    assert_eq!(at(account, "/subjects/0/kind"), "ServiceAccount");
+    assert_eq!(at(view, "/roleRef/name"), "view");
+    assert_eq!(at(view, "/subjects/0/name"), "drover:c-dev:cluster:view");
+
+    let objects =
+        yaml(&stdout(&drover(folder.path(), &["cluster", "rbac", "--cluster", "c-dev", "--user", "gateway"])));
+    assert_eq!(objects.len(), 3, "an account that exists elsewhere is not made");
+    let text = stderr(&drover(folder.path(), &["cluster", "rbac", "--cluster", "c-no"]), 1);
+    assert!(text.contains("no Cluster `c-no`"), "{text}");
+}
+
+#[test]
+fn streams_without_a_server_say_where_it_should_be() {
+    let folder = examples();
+    let text = stderr(&drover(folder.path(), &["streams", "ls"]), 1);
+    assert!(text.contains("does not answer at") && text.contains("admin.sock"), "{text}");
+}
