@@ -38,7 +38,7 @@ type Look = BTreeMap<PathBuf, (Option<SystemTime>, i64, i64, u64, u64)>;
 
 impl Watcher {
     /// Calls `changed` once at the start, since files may have changed after they were read, and from then on whenever the
-    /// manifests, the files that they name, or the server's certificates have changed.
+    /// manifests, the files that they name, the server's certificates or the audit policy have changed.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -68,7 +68,8 @@ impl Drop for Watcher {
 /// The files that are watched. Which ones changes with the manifests: they name kubeconfigs, and these certificates and tokens.
 struct Files {
     manifests: PathBuf,
-    certificates: Vec<PathBuf>,
+    // Certificates, and the audit policy.
+    single: Vec<PathBuf>,
     named: BTreeSet<PathBuf>,
     notified: BTreeSet<PathBuf>,
     watcher: Option<RecommendedWatcher>,
@@ -83,10 +84,10 @@ impl Files {
             }
         });
         let tls = &config.listen.tls;
-        let certificates = [&tls.certificate_file, &tls.key_file, &tls.client_ca_file];
+        let single = [&tls.certificate_file, &tls.key_file, &tls.client_ca_file, &config.audit.policy_file];
         Self {
             manifests: config.manifests().to_owned(),
-            certificates: certificates.into_iter().flatten().cloned().collect(),
+            single: single.into_iter().flatten().cloned().collect(),
             named: BTreeSet::new(),
             notified: BTreeSet::new(),
             watcher: watcher.inspect_err(warn).ok(),
@@ -120,7 +121,7 @@ impl Files {
     fn look(&mut self) -> Look {
         self.named = manifests::read(&self.manifests).files;
         let folder = |file: &PathBuf| file.parent().map(Path::to_owned);
-        let mut folders: BTreeSet<_> = self.certificates.iter().chain(&self.named).filter_map(folder).collect();
+        let mut folders: BTreeSet<_> = self.single.iter().chain(&self.named).filter_map(folder).collect();
         folders.insert(self.manifests.clone());
         if let Some(watcher) = &mut self.watcher {
             for gone in self.notified.difference(&folders) {
@@ -139,7 +140,7 @@ impl Files {
 
     fn look_at_named(&self) -> Look {
         let entries = fs::read_dir(&self.manifests).into_iter().flatten().flatten().map(|entry| entry.path());
-        let paths = entries.chain(self.certificates.iter().cloned()).chain(self.named.iter().cloned());
+        let paths = entries.chain(self.single.iter().cloned()).chain(self.named.iter().cloned());
         paths
             .filter_map(|path| {
                 let meta = fs::metadata(&path).ok()?;

@@ -17,6 +17,7 @@ pub fn metrics(gateway: &Arc<Gateway>, handles: &Arc<[Handle]>) {
         let Some(gateway) = weak.upgrade() else { return };
         process(writer, &gateway, &handles);
         clusters(writer, &gateway);
+        gateway.audit.write_metrics(writer);
     }));
 }
 
@@ -76,6 +77,15 @@ pub fn checks(checks: &Checks, gateway: &Arc<Gateway>) {
         Arc::new(move || match weak.upgrade() {
             Some(gateway) if gateway.watch.peek().generation() > 0 => Ok(()),
             _ => Err("nothing is published yet".into()),
+        }),
+    );
+    // A queue that drops events lets the gateway serve on, and the metrics tell; one that blocks holds requests up.
+    let weak = Arc::downgrade(gateway);
+    checks.add(
+        "audit",
+        Arc::new(move || match weak.upgrade() {
+            Some(gateway) if gateway.audit.blocks() => gateway.audit.health(),
+            _ => Ok(()),
         }),
     );
 }

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use super::{Shared, tls};
 use crate::{
     config::{manifests, server::ServerConfig},
-    telemetry::metrics::Metrics,
+    telemetry::{audit::AuditLog, metrics::Metrics},
 };
 
 /// The files of the server's TLS.
@@ -31,10 +31,11 @@ impl TlsFiles {
     }
 }
 
-/// Every time `changed` says so, reads manifests and certificates again.
+/// Every time `changed` says so, reads manifests, certificates and the audit policy again.
 pub async fn follow(
     shared: Arc<Shared>,
     metrics: Arc<Metrics>,
+    audit: Arc<AuditLog>,
     config: Arc<ServerConfig>,
     files: TlsFiles,
     mut changed: mpsc::Receiver<()>,
@@ -43,10 +44,14 @@ pub async fn follow(
         // What else has changed meanwhile is read now as well.
         while changed.try_recv().is_ok() {}
         let read = {
-            let (config, files) = (Arc::clone(&config), files.clone());
-            tokio::task::spawn_blocking(move || (manifests::load(config.manifests()), files.load())).await
+            let (config, files, audit) = (Arc::clone(&config), files.clone(), Arc::clone(&audit));
+            let read = move || (manifests::load(config.manifests()), files.load(), audit.reload(&config.audit));
+            tokio::task::spawn_blocking(read).await
         };
-        let Ok((inputs, tls)) = read else { return };
+        let Ok((inputs, tls, policy)) = read else { return };
+        if let Err(error) = policy {
+            tracing::error!(%error, "the audit policy is not taken into force");
+        }
         match tls {
             Ok(tls) => shared.tls.store(tls),
             Err(error) => tracing::error!(%error, "the certificates are not taken into force"),

@@ -143,7 +143,14 @@ async fn serve(config: Arc<ServerConfig>, control: tokio::runtime::Handle) -> Re
         let _ = changed.try_send(());
     })
     .map_err(system("cannot watch the files"))?;
-    tokio::spawn(reload::follow(Arc::clone(&shared), Arc::clone(&metrics), Arc::clone(&config), files, inbox));
+    tokio::spawn(reload::follow(
+        Arc::clone(&shared),
+        Arc::clone(&metrics),
+        Arc::clone(&audit),
+        Arc::clone(&config),
+        files,
+        inbox,
+    ));
     acceptor::start(listener, Arc::clone(&shared), Arc::clone(&handles))
         .map_err(system("cannot start the acceptor"))?;
 

@@ -146,7 +146,12 @@ impl AuditLog {
         }
     }
 
-    /// Whether events can be written: a check for readiness.
+    /// Whether requests wait while events cannot be written.
+    pub fn blocks(&self) -> bool {
+        self.0.as_ref().is_some_and(|inner| inner.queue.blocks())
+    }
+
+    /// Whether events can be written.
     ///
     /// # Errors
     /// Why the last write to the file, or the last batch to the webhook, failed.
