@@ -60,6 +60,11 @@ pub fn wanted<B>(request: &Request<B>) -> Result<Option<Wanted>, Refusal> {
     if tokens.next().is_some() {
         return Err(Refusal::BadUpgrade("the request asks for more than one upgrade"));
     }
+    // The cluster would count the spliced bytes as that body.
+    let length = headers.get(header::CONTENT_LENGTH);
+    if headers.contains_key(header::TRANSFER_ENCODING) || length.is_some_and(|length| length.as_bytes() != b"0") {
+        return Err(Refusal::BadUpgrade("a request for an upgrade cannot have a body"));
+    }
     Ok(Some(Wanted::Header(token.clone())))
 }
 
@@ -80,6 +85,7 @@ pub fn ask(parts: &mut request::Parts, wanted: &Wanted, protocols: Option<Header
             HeaderValue::from_static("websocket")
         }
     };
+    headers.remove(header::CONTENT_LENGTH);
     headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(header::UPGRADE, token);
     if let Some(protocols) = protocols {
