@@ -151,8 +151,15 @@ fn redirect(headers: &mut HeaderMap, cluster: &Arc<Cluster>, route: &Route<'_>) 
     let parsed: Uri = location.parse().map_err(|_| refused())?;
     let path = match parsed.authority() {
         None if location.starts_with('/') && !location.starts_with("//") && !location.starts_with("/\\") => location,
-        // Relative to the request's own path: it stays below the cluster, as the request did.
-        None if parsed.scheme().is_none() && !location.contains("..") && !location.contains('\\') => return Ok(()),
+        // Relative to the request's own path: it stays below the cluster, as the request did. `//host` is read as a path
+        // here, and as a host by every client.
+        None if parsed.scheme().is_none()
+            && !location.starts_with('/')
+            && !location.contains("..")
+            && !location.contains('\\') =>
+        {
+            return Ok(());
+        }
         Some(authority) if is_host(cluster, authority) => parsed.path_and_query().map_or("/", |target| target.as_str()),
         _ => return Err(refused()),
     };
