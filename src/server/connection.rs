@@ -181,8 +181,7 @@ pub async fn serve(
             .max_headers(limits.headers)
             .max_header_size(limits.header_bytes as usize)
             .max_buf_size((limits.header_bytes as usize + 16 * 1024).max(64 * 1024))
-            .header_read_timeout(None)
-            .pipeline_flush(true);
+            .header_read_timeout(None);
         let connection = pin!(builder.serve_connection(io, service).with_upgrades());
         drive(connection, http1::UpgradeableConnection::graceful_shutdown, &pulse, phase).await;
     }
