@@ -1,0 +1,23 @@
+//! Attacks on the running gateway. Each test names the case it answers, such as H1 or T3: headers and identity are `H`,
+//! tokens `T`, roles `R`, load and faults `L`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod credentials;
+mod faults;
+mod frames;
+mod framing;
+mod identity;
+mod real;
+mod revoke;
+mod scene;
+mod targets;
+mod upstream;
+
+pub(crate) use scene::{Scene, assert_status, raw};
