@@ -11,9 +11,11 @@
 
 mod credentials;
 mod faults;
+mod flood;
 mod frames;
 mod framing;
 mod identity;
+mod large;
 mod real;
 mod revoke;
 mod scene;
