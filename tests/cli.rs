@@ -86,6 +86,19 @@ fn the_check_prints_every_problem_like_a_compiler_and_exits_1() {
     assert!(text.contains("manifests/z.yaml:2:1: kind: expected User"), "{text}");
 }
 
+/// H22.
+#[test]
+fn the_check_refuses_a_cluster_at_an_address_that_is_not_listed() {
+    let folder = examples();
+    let example = fs::read_to_string(folder.path().join("manifests/example.yaml")).unwrap();
+    let loopback = example.replace("https://kube.example.org:6443", "https://127.0.0.1:6443");
+    fs::write(folder.path().join("manifests/example.yaml"), loopback).unwrap();
+    let text = stderr(&drover(folder.path(), &["config", "check"]), 1);
+    assert!(text.contains("Cluster `c-dev`: 127.0.0.1 port 6443 is refused: it is a loopback address"), "{text}");
+    fs::write(folder.path().join("drover.yaml"), "upstream: {allowedAddresses: [127.0.0.0/8]}\n").unwrap();
+    stdout(&drover(folder.path(), &["config", "check"]));
+}
+
 #[test]
 fn an_unknown_command_exits_2_and_says_what_there_is() {
     let folder = tempfile::tempdir().unwrap();

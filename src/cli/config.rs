@@ -3,7 +3,10 @@
 use clap::Subcommand;
 
 use super::{ConfigFile, Failure, inputs, print};
-use crate::config::ServerConfig;
+use crate::{
+    config::{ServerConfig, address::AddressPolicy},
+    world::input::Inputs,
+};
 
 /// Checks the server's files, or prints their schema.
 #[derive(Debug, Subcommand)]
@@ -18,7 +21,11 @@ impl Config {
     pub(super) fn run(self) -> Result<(), Failure> {
         match self {
             Self::Check(file) => {
-                let (_, inputs) = inputs::load(&file)?;
+                let (config, inputs) = inputs::load(&file)?;
+                let refused = refused(&config, &inputs);
+                if !refused.is_empty() {
+                    return Err(Failure(refused.join("\n")));
+                }
                 print(&format!(
                     "ok: {} users, {} tokens, {} clusters, {} bindings\n",
                     inputs.users.len(),
@@ -33,4 +40,21 @@ impl Config {
             }
         }
     }
+}
+
+/// The clusters whose kubeconfig names an address that is never connected to. Host names are judged by what they resolve to, when
+/// they are connected to.
+fn refused(config: &ServerConfig, inputs: &Inputs) -> Vec<String> {
+    let own = [config.listen.address, config.ops.address];
+    let policy = AddressPolicy::new(&config.upstream.allowed_addresses, &own);
+    let refused = inputs.clusters.iter().filter_map(|cluster| {
+        let connection = &cluster.connection;
+        let address = connection.host.parse().ok().filter(|_| connection.proxy_url.is_none())?;
+        let denied = policy.check(&connection.host, address, connection.port).err()?;
+        let (id, port) = (&cluster.id, connection.port);
+        Some(format!(
+            "Cluster `{id}`: {address} port {port} is refused: {denied}; `upstream.allowedAddresses` can list it"
+        ))
+    });
+    refused.collect()
 }

@@ -12,6 +12,7 @@ impl Version {
     #[expect(clippy::unused_self, reason = "every command is run alike")]
     pub(super) fn run(self) -> Result<(), Failure> {
         let commit = option_env!("DROVER_COMMIT").unwrap_or("unknown");
-        print(&format!("drover {}\ncommit: {commit}\n", env!("CARGO_PKG_VERSION")))
+        let features = if cfg!(feature = "otel") { "otel" } else { "none" };
+        print(&format!("drover {}\ncommit: {commit}\nfeatures: {features}\n", env!("CARGO_PKG_VERSION")))
     }
 }

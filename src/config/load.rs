@@ -240,6 +240,9 @@ impl Check<'_> {
                 format!("expected a URL such as `http://127.0.0.1:4317`, found `{url}`"),
             );
         }
+        if config.telemetry.tracing.otlp_endpoint.is_some() && !cfg!(feature = "otel") {
+            self.wrong("telemetry.tracing.otlpEndpoint", "needs a binary built with the feature `otel`");
+        }
         if config.workers.is_some_and(|workers| workers.get() > 1024) {
             self.wrong("workers", "expected a number from 1 to 1024");
         }
