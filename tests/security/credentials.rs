@@ -1,6 +1,6 @@
 //! Tokens: which are believed, where, and that their text is nowhere to be found.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fmt::Write as _, fs, path::Path, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD, prelude::BASE64_URL_SAFE_NO_PAD};
 use kit::{
@@ -130,7 +130,7 @@ async fn the_text_of_a_token_is_nowhere() {
     let scene = Scene::with(|folder| {
         let policy =
             json!({"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": [{"level": "RequestResponse"}]});
-        std::fs::write(folder.path().join("policy.yaml"), policy.to_string()).unwrap();
+        fs::write(folder.path().join("policy.yaml"), policy.to_string()).unwrap();
         folder.set("audit.log.path", "data/audit.log").set("audit.policyFile", "policy.yaml");
     })
     .await;
@@ -143,7 +143,7 @@ async fn the_text_of_a_token_is_nowhere() {
             let more = [("authorization", &*bearer), ("impersonate-user", "u-nobody")];
             for headers in [&more[..1], &more[..]] {
                 for answer in scene.both("GET", path, headers).await {
-                    seen.push_str(&format!("{answer:?}"));
+                    let _ = write!(seen, "{answer:?}");
                 }
             }
         }

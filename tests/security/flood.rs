@@ -166,7 +166,7 @@ async fn header_bombs_are_refused_before_they_are_kept() {
         }
         let mut stream = endpoint.raw().await;
         pour(&mut stream, b"GET /", 1).await;
-        pour(&mut stream, &[b'a'; 1 << 16], 50).await;
+        pour(&mut stream, &vec![b'a'; 1 << 16], 50).await;
         // HTTP/2: one reference of one byte stands for a line of 4 kB, thousands of times (CVE-2016-1544).
         let mut stream = frames::open(&endpoint).await;
         let value = "v".repeat(3900);
