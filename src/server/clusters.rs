@@ -27,7 +27,12 @@ pub async fn follow(registry: Registry, prober: Prober, mut updates: mpsc::Unbou
 }
 
 fn put(registry: &Registry, prober: &Prober, world: &World, row: &ClusterRow) {
-    registry.put(&row.id, &row.connection);
+    let old = registry.get(&row.id);
+    let new = registry.put(&row.id, &row.connection);
+    if old.is_some_and(|old| !Arc::ptr_eq(&old, &new)) {
+        // Another credential may stand for another account.
+        prober.now(&row.id);
+    }
     prober.wanted(&row.id, wanted(world, row));
 }
 

@@ -160,8 +160,9 @@ impl Builder {
         };
         let old = self.world.clusters.get(id);
         let usage = old.map_or_else(Arc::<Usage>::default, |row| Arc::clone(&row.usage));
-        // Another address or credential may be another cluster: what the old one published says nothing about it.
-        if old.is_some_and(|row| row.connection != cluster.connection) {
+        // Another address may be another cluster: what the old one published says nothing about it. Another credential for
+        // the same one is asked for its names at once; until it has answered, open streams and new calls go on.
+        if old.is_some_and(|row| !row.connection.leads_where(&cluster.connection)) {
             self.published.remove(id);
         }
         let published = self.published.get(id).cloned();
@@ -232,9 +233,12 @@ mod tests {
     use std::sync::Arc;
 
     use super::{Builder, Touched};
-    use crate::world::input::{
-        Inputs, Names, Published,
-        testing::{binding, cluster, token, user},
+    use crate::{
+        secret::Secret,
+        world::input::{
+            Auth, DataOrFile, Inputs, Names, Published,
+            testing::{binding, cluster, token, user},
+        },
     };
 
     fn inputs() -> Inputs {
@@ -285,6 +289,22 @@ mod tests {
         let (world, _) = builder.next().unwrap();
         assert!(world.cluster("c-1").unwrap().published.is_none());
         assert!(world.cluster("c-1").unwrap().roles.iter().all(|role| !role.published));
+    }
+
+    #[test]
+    fn what_a_cluster_published_outlives_a_change_of_the_credential() {
+        let mut builder = Builder::default();
+        builder.replace(inputs());
+        builder.publish(&"c-1".into(), Published { groups: Names::Any, users: Names::Any, ..Published::default() });
+        builder.next().unwrap();
+        let mut rotated = inputs();
+        let mut connection = (*rotated.clusters[0].connection).clone();
+        connection.auth = Auth::Token(DataOrFile::Data(Secret::new(Arc::from(&b"another"[..]))));
+        rotated.clusters[0].connection = Arc::new(connection);
+        builder.replace(rotated);
+        let (world, touched) = builder.next().unwrap();
+        assert!(touched.clusters.contains("c-1"));
+        assert!(world.cluster("c-1").unwrap().roles.iter().all(|role| role.published));
     }
 
     #[test]

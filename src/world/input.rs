@@ -135,6 +135,13 @@ pub struct Connection {
     pub auth: Auth,
 }
 
+impl Connection {
+    /// Whether both reach the same server in the same way, be it with another credential.
+    pub fn leads_where(&self, other: &Self) -> bool {
+        Self { auth: other.auth.clone(), ..self.clone() } == *other
+    }
+}
+
 /// Bytes given inline, or a file that is read again when it changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DataOrFile {
