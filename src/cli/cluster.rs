@@ -111,7 +111,6 @@ fn rbac(inputs: &Inputs, cluster: &str, account: &Value) -> Vec<Value> {
     };
     let users: Vec<&UserInput> = inputs.users.iter().filter(bound).collect();
     let names: BTreeSet<&str> = users.iter().map(|user| &*user.name).collect();
-    let uids: BTreeSet<&str> = users.iter().filter_map(|user| user.uid.as_deref()).collect();
     let groups: Vec<_> = templates.iter().map(|template| names::cluster_role_group(cluster, template)).collect();
 
     let core = |resource: &str, names: Value| json!({"apiGroups": [""], "resources": [resource], "verbs": ["impersonate"], "resourceNames": names});
@@ -123,14 +122,10 @@ fn rbac(inputs: &Inputs, cluster: &str, account: &Value) -> Vec<Value> {
     if !groups.is_empty() {
         rules.push(core("groups", json!(groups)));
     }
-    if !uids.is_empty() {
-        rules.push(json!({
-            "apiGroups": ["authentication.k8s.io"], "resources": ["uids"], "verbs": ["impersonate"], "resourceNames": uids,
-        }));
-    }
+    // No rule of RBAC reads a uid or an extra: they need no list of values, which would have to be published first.
     rules.push(json!({
         "apiGroups": ["authentication.k8s.io"],
-        "resources": [format!("userextras/{EXTRA_USERNAME}"), format!("userextras/{EXTRA_TOKEN}")],
+        "resources": ["uids".to_owned(), format!("userextras/{EXTRA_USERNAME}"), format!("userextras/{EXTRA_TOKEN}")],
         "verbs": ["impersonate"],
     }));
     let binding = |name: &str, role: &str, subject: &Value| {
