@@ -17,6 +17,7 @@
 //! # }
 //! ```
 
+mod account;
 mod folder;
 
 use std::{

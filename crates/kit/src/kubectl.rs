@@ -20,6 +20,7 @@ pub struct Kubectl {
     binary: PathBuf,
     home: TempDir,
     limit: Duration,
+    env: Vec<(String, String)>,
 }
 
 /// What a finished kubectl said.
@@ -55,13 +56,20 @@ impl Kubectl {
     pub fn new(kubeconfig: &str) -> Self {
         let home = tempfile::Builder::new().prefix("drover-kubectl-").tempdir().expect("a folder");
         std::fs::write(home.path().join("config"), kubeconfig).expect("the kubeconfig is written");
-        Self { binary: Binaries::locate().program("kubectl"), home, limit: Duration::from_mins(1) }
+        Self { binary: Binaries::locate().program("kubectl"), home, limit: Duration::from_mins(1), env: Vec::new() }
     }
 
     /// Kills a kubectl that takes longer; a minute unless set.
     #[must_use]
     pub const fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
+        self
+    }
+
+    /// Adds to its environment, such as `KUBECTL_REMOTE_COMMAND_WEBSOCKETS`.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -90,6 +98,7 @@ impl Kubectl {
             .env("HOME", home)
             .env("KUBECONFIG", self.kubeconfig())
             .env("KUBECACHEDIR", home.join("cache"))
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
             .current_dir(home)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
