@@ -26,14 +26,13 @@ impl Process {
         log: &Path,
     ) -> Result<Self> {
         let output = fs::File::create(log).with_context(|| format!("creating {}", log.display()))?;
-        let mut command = match core {
-            Some(core) => {
-                let mut command = Command::new("taskset");
-                command.arg("-c").arg(core.to_string()).arg(program);
-                command
-            }
-            None => Command::new(program),
-        };
+        // Ends with this process, however that ends.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL"]);
+        if let Some(core) = core {
+            command.arg("taskset").arg("-c").arg(core.to_string());
+        }
+        command.arg(program);
         let child = command
             .args(args)
             .stdin(Stdio::null())

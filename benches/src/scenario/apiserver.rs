@@ -137,7 +137,7 @@ fn start(place: &Place) -> Result<Server> {
         format!("--tls-cert-file={}", place.pki.certificate.display()),
         format!("--tls-private-key-file={}", place.pki.key.display()),
         "--service-account-issuer=https://localhost".to_owned(),
-        format!("--service-account-key-file={}", place.pki.key.display()),
+        format!("--service-account-key-file={}", place.pki.certificate.display()),
         format!("--service-account-signing-key-file={}", place.pki.key.display()),
         format!("--token-auth-file={dir}/tokens.csv"),
         "--authorization-mode=RBAC".to_owned(),
@@ -149,7 +149,10 @@ fn start(place: &Place) -> Result<Server> {
     api.wait_for(loopback(port))
         .with_context(|| fs::read_to_string(place.file("apiserver.out")).unwrap_or_default())?;
     let server = Server { api, _etcd: etcd, port };
-    fill(place, server.port)?;
+    fill(place, server.port).with_context(|| {
+        let log = fs::read_to_string(place.file("apiserver.out")).unwrap_or_default();
+        log.lines().rev().take(5).collect::<Vec<_>>().join("\n")
+    })?;
     Ok(server)
 }
 

@@ -44,11 +44,11 @@ pub fn run(args: &Args) -> Result<()> {
             theirs.push(its.as_secs_f64() * 1000.0);
             ratios.push(mine.as_secs_f64() / its.as_secs_f64());
             // The connections of one round are gone before the next.
-            runtime.block_on(tokio::time::sleep(Duration::from_millis(500)));
+            runtime.block_on(async { tokio::time::sleep(Duration::from_millis(500)).await });
         }
         let before = resident(pid);
         let watches = runtime.block_on(open(&through, count, own))?;
-        runtime.block_on(tokio::time::sleep(Duration::from_secs(2)));
+        runtime.block_on(async { tokio::time::sleep(Duration::from_secs(2)).await });
         let each = resident(pid).saturating_sub(before) as f64 / count as f64 / 1000.0;
         drop(watches);
         let ratio = spread(ratios);
