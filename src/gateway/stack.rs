@@ -92,8 +92,10 @@ async fn pass(
         .map_err(|refusal| with_answer(refusal, exchange, None))?;
     let method = upgrade::method(&method, wanted.as_ref());
     let Some(id) = route.cluster() else {
-        // Health pages need no identity: a load balancer has none. They say no more than yes or no.
-        return match gateway.checks.answer(route.target.path(), false) {
+        // Health pages need no identity: a load balancer has none. They say no more than yes or no, and nothing of the
+        // checks below them, whose names are the operators'.
+        let page = Some(route.target.path()).filter(|path| path.rfind('/') == Some(0));
+        return match page.and_then(|page| gateway.checks.answer(page, false)) {
             Some((code, text)) if method == http::Method::GET => Ok(Answer::Own(reply::text(code, text))),
             _ => Err(with_answer(Refusal::NoSuchPath, exchange, None)),
         };
