@@ -72,7 +72,7 @@ pub(crate) async fn read(stream: &mut TlsStream<TcpStream>) -> (Vec<(u8, u8, u32
     let mut frames = Vec::new();
     loop {
         let mut head = [0; 9];
-        match tokio::time::timeout(Duration::from_millis(800), stream.read_exact(&mut head)).await {
+        match tokio::time::timeout(Duration::from_millis(500), stream.read_exact(&mut head)).await {
             Ok(Ok(_)) => {}
             Ok(Err(_)) => return (frames, true),
             Err(_) => return (frames, false),

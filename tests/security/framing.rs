@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// What an attacker hides: the cluster must never be asked for it, whichever way it was understood.
-const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n";
+const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 
 /// The cluster never saw what was hidden, and the next to use its connections is served as himself.
 async fn assert_unpoisoned(scene: &Scene, attack: &str) {
@@ -218,7 +218,7 @@ async fn an_upgrade_with_a_body_poisons_nothing() {
     let scene = Scene::of(FakeApiserver::builder().http1_only().start(), |_| {}).await;
     let path = "/api/v1/namespaces/n/pods/p/exec";
     scene.fake.route("POST", path, Reply::failure(403, "Forbidden", "no"));
-    for length in ["Content-Length: 38\r\n", "Transfer-Encoding: chunked\r\n\r\n0\r\n", "Content-Length: 0\r\n"] {
+    for length in ["Content-Length: 57\r\n", "Transfer-Encoding: chunked\r\n\r\n0\r\n", "Content-Length: 0\r\n"] {
         let head = scene.head("POST", path);
         let bytes = format!("{head}Connection: Upgrade\r\nUpgrade: SPDY/3.1\r\n{length}\r\n{SMUGGLED}");
         let answer = raw(&scene.endpoint(), bytes).await;

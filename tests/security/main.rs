@@ -10,6 +10,7 @@
 )]
 
 mod credentials;
+mod doors;
 mod faults;
 mod flood;
 mod frames;
@@ -22,4 +23,4 @@ mod scene;
 mod targets;
 mod upstream;
 
-pub(crate) use scene::{Scene, assert_status, raw};
+pub(crate) use scene::{GROUP, Scene, assert_status, raw};

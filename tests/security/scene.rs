@@ -144,7 +144,7 @@ pub(crate) async fn raw(endpoint: &Endpoint, bytes: impl AsRef<[u8]>) -> Answer 
     let _ = stream.flush().await;
     let (mut text, mut buffer) = (Vec::new(), vec![0; 64 << 10]);
     let closed = loop {
-        match tokio::time::timeout(Duration::from_millis(1500), stream.read(&mut buffer)).await {
+        match tokio::time::timeout(Duration::from_millis(800), stream.read(&mut buffer)).await {
             Ok(Ok(0) | Err(_)) => break true,
             Ok(Ok(count)) => text.extend_from_slice(&buffer[..count]),
             Err(_) => break false,

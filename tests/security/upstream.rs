@@ -174,7 +174,7 @@ async fn bytes_after_a_refused_upgrade_never_reach_the_cluster() {
         scene.fake.route("POST", path, reply);
         let head = scene.head("POST", path);
         for upgrade in ["SPDY/3.1", "websocket", "anything"] {
-            let inner = "GET /api/v1/secrets HTTP/1.1\r\nHost: x\r\nImpersonate-User: system:admin\r\n\r\n";
+            let inner = "GET /api/v1/secrets HTTP/1.1\r\nHost: x\r\nImpersonate-User: system:admin\r\nConnection: close\r\n\r\n";
             let bytes =
                 format!("{head}Connection: Upgrade\r\nUpgrade: {upgrade}\r\nContent-Length: 0\r\n\r\n{inner}{inner}");
             let answer = raw(&scene.endpoint(), bytes).await;
