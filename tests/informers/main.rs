@@ -7,7 +7,8 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "a test fails by panicking"
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and prints its figures"
 )]
 
 mod client_go;
@@ -34,14 +35,14 @@ fn length() -> Duration {
 
 /// Gives the gateway a fresh token again and again, by a file of its own and by a Secret in turn, until `done`.
 async fn rotate(gateway: &Gateway, cluster: &RealCluster, done: &AtomicBool) -> u32 {
-    let mut turns = 0;
+    let mut turns: u32 = 0;
     let started = Instant::now();
     while !done.load(Ordering::Relaxed) {
         // Every two seconds in a test, every ten in a long run.
         let pause = if started.elapsed() < Duration::from_secs(30) { 2 } else { 10 };
         tokio::time::sleep(Duration::from_secs(pause)).await;
         let token = cluster.service_account_token("drover-system", "gateway").await;
-        let options = ClusterOptions { by_file: turns % 2 == 0, ..ClusterOptions::default() };
+        let options = ClusterOptions { by_file: turns.is_multiple_of(2), ..ClusterOptions::default() };
         gateway.folder().add_cluster_with("c-a", &cluster.kubeconfig_with_token(&token), &options);
         turns += 1;
         // The informers' own watches would last for minutes: ended here, they are resumed under the new credential.

@@ -79,7 +79,7 @@ pub async fn write(cluster: &RealCluster, length: Duration) -> Written {
         let name = format!("object-{}", round / 4);
         let (method, path, body) = match round % 4 {
             0 => ("POST", PATH.to_owned(), Some(json!({"metadata": {"name": name}}))),
-            3 if (round / 4) % 2 == 0 => ("DELETE", format!("{PATH}/{name}"), None),
+            3 if (round / 4).is_multiple_of(2) => ("DELETE", format!("{PATH}/{name}"), None),
             step => (
                 "PATCH",
                 format!("{PATH}/{name}"),
