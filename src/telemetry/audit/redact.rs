@@ -75,6 +75,12 @@ fn is_secret(key: &str) -> bool {
     if key.len() > 64 {
         return false;
     }
+    // Most of Kubernetes' own keys are told by their first letter, without decoding anything.
+    let first = key.bytes().next().unwrap_or_default().to_ascii_lowercase();
+    let encoded = matches!(first, b'%' | b'-' | b'_');
+    if !encoded && !KEYS.iter().any(|secret| secret.bytes().next() == Some(first)) {
+        return false;
+    }
     let plain = |byte: &u8| !matches!(byte, b'-' | b'_');
     KEYS.iter()
         .any(|secret| percent_decode_str(key).map(|byte| byte.to_ascii_lowercase()).filter(plain).eq(secret.bytes()))
@@ -97,6 +103,7 @@ mod tests {
         assert_eq!(shown("/a?token=abc"), "/a?token=REDACTED");
         assert_eq!(shown("/a?x=1&Access_Token=abc&y=2"), "/a?x=1&Access_Token=REDACTED&y=2");
         assert_eq!(shown("/a?%74oken=abc"), "/a?%74oken=REDACTED");
+        assert_eq!(shown("/a?_token=abc"), "/a?_token=REDACTED");
         assert_eq!(shown("/a?client-secret=a=b?c&z"), "/a?client-secret=REDACTED&z");
         assert_eq!(shown("/a?watch=true&token=a%26b"), "/a?watch=true&token=REDACTED");
     }
