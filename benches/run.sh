@@ -24,5 +24,6 @@ fi
 if [ -z "${DROVER:-}" ]; then
   (cd .. && cargo build --release --locked --bin drover)
 fi
-cargo build --release --locked
+# Not `--locked`: the program itself is a dependency, and its dependencies change without this file.
+cargo build --release
 exec "${CARGO_TARGET_DIR:-target}/release/drover-bench" "${@:-all}"
