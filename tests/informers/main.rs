@@ -48,6 +48,11 @@ async fn rotate(gateway: &Gateway, cluster: &RealCluster, done: &AtomicBool) -> 
         // The informers' own watches would last for minutes: ended here, they are resumed under the new credential.
         let open: Vec<Value> = serde_json::from_str(&gateway.command(&["streams", "ls", "--json"]).ok()).unwrap();
         for stream in open {
+            // client-go lists again after a watch that lasted less than a second, and a list skips versions by right.
+            let since: jiff::Timestamp = stream["since"].as_str().unwrap().parse().unwrap();
+            if jiff::Timestamp::now().duration_since(since) < jiff::SignedDuration::from_millis(1500) {
+                continue;
+            }
             gateway.command(&["streams", "kill", stream["id"].as_str().unwrap()]);
         }
     }
