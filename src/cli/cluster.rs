@@ -97,16 +97,13 @@ fn rbac(inputs: &Inputs, cluster: &str, account: &Value) -> Vec<Value> {
     let bindings: Vec<_> = inputs.bindings.iter().filter(|binding| *binding.cluster == *cluster).collect();
     let templates: BTreeSet<&str> = bindings.iter().map(|binding| &*binding.template).collect();
     let bound = |user: &&UserInput| {
-        let tokens = || inputs.tokens.iter().filter(|token| token.user == user.name);
+        let tokens = inputs::tokens_of(inputs, user);
         bindings.iter().any(|binding| match &binding.subject {
-            Subject::User(name) => *name == user.name,
-            Subject::UserPrincipal(principal) => user.principal_ids.contains(principal),
             // A certificate's groups are in no manifest: whoever may come with one may be in any of them.
             Subject::GroupPrincipal(group) if group.starts_with("x509_group://") => {
                 user.principal_ids.iter().any(|principal| principal.starts_with("x509_user://"))
             }
-            Subject::GroupPrincipal(group) => tokens().any(|token| token.group_principals.contains(group)),
-            Subject::Group(_) => false,
+            subject => inputs::binds(subject, user, &tokens),
         })
     };
     let users: Vec<&UserInput> = inputs.users.iter().filter(bound).collect();

@@ -19,10 +19,7 @@ use crate::{
         addresses::{self, Addresses},
         tls::CA_FILE,
     },
-    world::{
-        TokenHash,
-        input::{Inputs, Subject},
-    },
+    world::{TokenHash, input::Inputs},
 };
 
 /// Writes a kubeconfig for a user: every cluster that a binding gives, each as a context.
@@ -118,19 +115,12 @@ fn server_url(config: &ServerConfig) -> Result<String, Failure> {
 
 /// Ids and display names of the clusters that bindings give `name`, by id.
 fn clusters_of(inputs: &Inputs, name: &str) -> Vec<(String, String)> {
-    let user = inputs.users.iter().find(|user| *user.name == *name);
-    let principals: BTreeSet<&str> = user.iter().flat_map(|user| &user.principal_ids).map(|id| &**id).collect();
-    let tokens = inputs.tokens.iter().filter(|token| *token.user == *name);
-    let groups: BTreeSet<&str> = tokens.flat_map(|token| &token.group_principals).map(|id| &**id).collect();
+    let Some(user) = inputs.users.iter().find(|user| *user.name == *name) else { return Vec::new() };
+    let tokens = inputs::tokens_of(inputs, user);
     let bound: BTreeSet<&str> = inputs
         .bindings
         .iter()
-        .filter(|binding| match &binding.subject {
-            Subject::User(user) => **user == *name,
-            Subject::UserPrincipal(principal) => principals.contains(&**principal),
-            Subject::GroupPrincipal(group) => groups.contains(&**group),
-            Subject::Group(_) => false,
-        })
+        .filter(|binding| inputs::binds(&binding.subject, user, &tokens))
         .map(|binding| &*binding.cluster)
         .collect();
     let clusters = inputs.clusters.iter().filter(|cluster| bound.contains(&*cluster.id));
