@@ -1,9 +1,11 @@
 //! The pure parts of the Kubernetes API that Drover speaks: text in, values out; no IO, no clock, no runtime.
 
 pub mod credential;
+pub mod field;
 pub mod frames;
 pub mod headers;
 pub mod request_info;
 pub mod route;
+pub mod schema;
 pub mod status;
 pub mod target;

@@ -1,0 +1,1 @@
+//! A Kubernetes API in a library: the embedded management plane, called in-process.
