@@ -11,7 +11,7 @@ use http::StatusCode;
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
-use crate::request_info::RequestInfo;
+use crate::{field::FieldError, request_info::RequestInfo};
 
 /// A failed request's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,7 @@ pub struct Status {
     reason: Reason,
     message: String,
     details: Details,
+    continuation: String,
 }
 
 /// The machine-readable cause of a failure, a `StatusReason`.
@@ -30,14 +31,21 @@ pub enum Reason {
     Unauthorized,
     Forbidden,
     NotFound,
+    AlreadyExists,
+    Conflict,
+    Expired,
+    Gone,
+    Invalid,
     MethodNotAllowed,
     NotAcceptable,
     RequestEntityTooLarge,
     UnsupportedMediaType,
     TooManyRequests,
     InternalError,
+    ServerTimeout,
     ServiceUnavailable,
     Timeout,
+    Unknown,
 }
 
 /// What a failure is about.
@@ -53,6 +61,9 @@ pub struct Details {
     /// The resource (as the Kubernetes API itself has it here), or the kind.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub kind: String,
+    /// The object's UID.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub uid: String,
     /// Single causes, such as one for each bad field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub causes: Vec<Cause>,
@@ -83,7 +94,7 @@ fn is_zero(seconds: &u32) -> bool {
 impl Status {
     /// Any code, reason and message.
     pub fn new(code: StatusCode, reason: Reason, message: impl Into<String>) -> Self {
-        Self { code, reason, message: message.into(), details: Details::default() }
+        Self { code, reason, message: message.into(), details: Details::default(), continuation: String::new() }
     }
 
     /// 400: the request makes no sense.
@@ -126,6 +137,70 @@ impl Status {
     /// 404 for a path.
     pub fn no_such_path() -> Self {
         Self::new(StatusCode::NOT_FOUND, Reason::NotFound, "the server could not find the requested resource")
+    }
+
+    /// 405 for what a resource cannot do: `create is not supported on resources of kind "nodes"`.
+    pub fn not_supported(group: &str, resource: &str, action: &str) -> Self {
+        let message =
+            format!("{action} is not supported on resources of kind {:?}", message::object(group, resource, ""));
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, Reason::MethodNotAllowed, message).about(group, resource, "")
+    }
+
+    /// 409: the name is taken: `pods "x" already exists`.
+    pub fn already_exists(group: &str, resource: &str, name: &str) -> Self {
+        let message = format!("{} already exists", message::object(group, resource, name));
+        Self::new(StatusCode::CONFLICT, Reason::AlreadyExists, message).about(group, resource, name)
+    }
+
+    /// 409: the object is not as the caller believes it to be.
+    pub fn conflict(group: &str, resource: &str, name: &str, why: &str) -> Self {
+        let message = format!("Operation cannot be fulfilled on {}: {why}", message::object(group, resource, name));
+        Self::new(StatusCode::CONFLICT, Reason::Conflict, message).about(group, resource, name)
+    }
+
+    /// 410: the version that was asked for is gone.
+    pub fn expired(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::GONE, Reason::Expired, message)
+    }
+
+    /// 422: `Pod "x" is invalid: …`, each error also as a cause.
+    pub fn invalid(group: &str, kind: &str, name: &str, errors: &[FieldError]) -> Self {
+        let mut kind_and_group = kind.to_owned();
+        if !group.is_empty() {
+            kind_and_group.push('.');
+            kind_and_group.push_str(group);
+        }
+        let mut message = format!("{kind_and_group} {name:?} is invalid");
+        let mut texts: Vec<String> = Vec::with_capacity(errors.len());
+        for text in errors.iter().map(ToString::to_string) {
+            if !texts.contains(&text) {
+                texts.push(text);
+            }
+        }
+        match texts.as_slice() {
+            [] => {}
+            [one] => {
+                message.push_str(": ");
+                message.push_str(one);
+            }
+            several => {
+                message.push_str(": [");
+                message.push_str(&several.join(", "));
+                message.push(']');
+            }
+        }
+        let mut status = Self::new(StatusCode::UNPROCESSABLE_ENTITY, Reason::Invalid, message).about(group, kind, name);
+        status.details.causes = errors.iter().map(FieldError::cause).collect();
+        status
+    }
+
+    /// 500 that is worth another try: `The POST operation against pods could not be completed at this time, …`.
+    pub fn server_timeout(group: &str, resource: &str, operation: &str) -> Self {
+        let message = format!(
+            "The {operation} operation against {} could not be completed at this time, please try again.",
+            message::object(group, resource, "")
+        );
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, Reason::ServerTimeout, message).about(group, resource, operation)
     }
 
     /// 405: the method is not served here.
@@ -181,6 +256,11 @@ impl Status {
         .caused_by(cause)
     }
 
+    /// 500 without a reason: what kube-apiserver makes of an error that it has no answer for.
+    pub fn unknown(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, Reason::Unknown, message)
+    }
+
     /// 502: the cluster answered with something that is no answer. Kubernetes has no reason of that name; client-go makes
     /// `InternalError` of a bare 502, so that is what it gets.
     pub fn bad_gateway(message: impl Into<String>) -> Self {
@@ -203,6 +283,20 @@ impl Status {
         group.clone_into(&mut self.details.group);
         resource.clone_into(&mut self.details.kind);
         name.clone_into(&mut self.details.name);
+        self
+    }
+
+    /// Changes the sentence for people.
+    #[must_use]
+    pub fn with_message(mut self, change: impl FnOnce(&str) -> String) -> Self {
+        self.message = change(&self.message);
+        self
+    }
+
+    /// Says how a list that cannot go on consistently may go on: a token for `continue`.
+    #[must_use]
+    pub fn continued(mut self, token: String) -> Self {
+        self.continuation = token;
         self
     }
 
@@ -256,15 +350,22 @@ impl Status {
 impl Serialize for Status {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
-        struct Metadata {}
+        struct Metadata<'a> {
+            #[serde(rename = "continue", skip_serializing_if = "str::is_empty")]
+            continuation: &'a str,
+        }
         let has_details = self.details != Details::default();
-        let mut fields = serializer.serialize_struct("Status", 7 + usize::from(has_details))?;
+        let has_reason = self.reason != Reason::Unknown;
+        let fields = 6 + usize::from(has_reason) + usize::from(has_details);
+        let mut fields = serializer.serialize_struct("Status", fields)?;
         fields.serialize_field("kind", "Status")?;
         fields.serialize_field("apiVersion", "v1")?;
-        fields.serialize_field("metadata", &Metadata {})?;
+        fields.serialize_field("metadata", &Metadata { continuation: &self.continuation })?;
         fields.serialize_field("status", "Failure")?;
         fields.serialize_field("message", &self.message)?;
-        fields.serialize_field("reason", &self.reason)?;
+        if has_reason {
+            fields.serialize_field("reason", &self.reason)?;
+        }
         if has_details {
             fields.serialize_field("details", &self.details)?;
         }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use apimachinery::field::{FieldError, Path};
 use apimachinery::request_info::RequestInfo;
 use apimachinery::status::{Cause, Reason, Status};
 use apimachinery::target::{Query, Routing, read};
@@ -124,4 +125,28 @@ fn a_refused_target_becomes_a_status() {
     }
     let refused = RequestInfo::read(&Method::GET, "/api/v1/watch", Query::default()).unwrap_err();
     assert_eq!(Status::from(refused).message(), "the path names no resource after `watch`");
+}
+
+#[test]
+fn an_invalid_object_lists_every_error_once_and_as_causes() {
+    let spec = Path::ROOT.child("spec");
+    let one = FieldError::required(&spec.child("a"), "");
+    let two = FieldError::invalid(&spec.child("b"), "x", "must be short");
+    let status = Status::invalid("example.com", "Widget", "w", &[one.clone()]);
+    assert_eq!(status.message(), r#"Widget.example.com "w" is invalid: spec.a: Required value"#);
+    let status = Status::invalid("", "Secret", "w", &[one.clone(), two, one]);
+    assert_eq!(
+        status.message(),
+        r#"Secret "w" is invalid: [spec.a: Required value, spec.b: Invalid value: "x": must be short]"#
+    );
+    assert_eq!(status.details().causes.len(), 3);
+    assert_eq!(status.code(), 422);
+}
+
+#[test]
+fn conflicts_read_as_kubernetes_writes_them() {
+    let status = Status::already_exists("apps", "deployments", "x");
+    assert_eq!((status.code().as_u16(), status.message()), (409, r#"deployments.apps "x" already exists"#));
+    let status = Status::conflict("", "pods", "x", "stale");
+    assert_eq!(status.message(), r#"Operation cannot be fulfilled on pods "x": stale"#);
 }
