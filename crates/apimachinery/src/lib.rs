@@ -4,6 +4,7 @@ pub mod credential;
 pub mod field;
 pub mod frames;
 pub mod headers;
+pub mod json;
 pub mod request_info;
 pub mod route;
 pub mod schema;
