@@ -1,12 +1,16 @@
 //! The pure parts of the Kubernetes API that Drover speaks: text in, values out; no IO, no clock, no runtime.
 
 pub mod credential;
+pub mod discovery;
 pub mod field;
 pub mod frames;
 pub mod headers;
 pub mod json;
+pub mod negotiate;
 pub mod request_info;
 pub mod route;
 pub mod schema;
+pub mod selector;
 pub mod status;
+pub mod table;
 pub mod target;
