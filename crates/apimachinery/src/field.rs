@@ -4,6 +4,7 @@ use std::fmt::{self, Write as _};
 
 use serde_json::Value;
 
+use crate::json::{encode, go_g, go_quote};
 use crate::status::Cause;
 
 /// Where a value stands in an object: `spec.rules[0].verbs`. Cheap to extend, rendered only for an error.
@@ -204,9 +205,9 @@ impl FieldError {
 /// Texts stand quoted, as Go's `%q` writes them; all else is JSON, as Kubernetes shows it.
 fn shown(value: &Value) -> String {
     match value {
-        Value::String(text) => format!("{text:?}"),
-        Value::Null => "null".to_owned(),
-        other => other.to_string(),
+        Value::String(text) => go_quote(text),
+        Value::Number(number) if number.is_f64() => go_g(number.as_f64().unwrap_or_default()),
+        other => String::from_utf8_lossy(&encode(other)).into_owned(),
     }
 }
 

@@ -230,6 +230,21 @@ fn texts_are_quoted_as_go_quotes_them() {
     assert_eq!(go_quote("a\"\\\u{7}\0\n\u{7f}ü\u{a0}\u{200b}😀"), r#""a\"\\\a\x00\n\x7fü\u00a0\u200b😀""#);
 }
 
+#[test]
+fn floats_are_shown_as_go_shows_them() {
+    for (value, text) in [
+        (0.5, "0.5"),
+        (0.0, "0"),
+        (1e5, "100000"),
+        (1e6, "1e+06"),
+        (123_456_789.0, "1.23456789e+08"),
+        (1e-4, "0.0001"),
+        (1e-5, "1e-05"),
+    ] {
+        assert_eq!(go_g(value), text);
+    }
+}
+
 /// Any tree without floats that are whole numbers, which are read as integers.
 pub(crate) fn tree() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![

@@ -41,6 +41,17 @@ pub fn go_float(value: f64) -> String {
     }
 }
 
+/// A float as Go's `%v` writes it: `1e+06`, `0.5`.
+pub fn go_g(value: f64) -> String {
+    let scientific = format!("{value:e}");
+    let Some((digits, exponent)) = scientific.split_once('e') else { return format!("{value}") };
+    match exponent.parse::<i32>().unwrap_or_default() {
+        exponent @ ..-4 => format!("{digits}e-{:02}", exponent.unsigned_abs()),
+        -4..6 => format!("{value}"),
+        exponent => format!("{digits}e+{exponent:02}"),
+    }
+}
+
 /// A text as Go's `strconv.Quote` (`%q`) writes it: what cannot be printed is escaped.
 pub fn go_quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
