@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-pub use self::write::{encode, encode_pretty, encode_yaml, go_float, go_quote};
+pub use self::write::{encode, encode_pretty, encode_yaml, go_float, go_g, go_quote};
 
 /// The most bytes a body may have: `limitedReadBody` of kube-apiserver.
 pub const MAX_BYTES: usize = 3 * 1024 * 1024;

@@ -1,6 +1,16 @@
 //! The schema of a kind: `JSONSchemaProps` of `apiextensions.k8s.io/v1`, as one tree that validation, defaulting, pruning, patches,
 //! apply and OpenAPI all read.
 
+pub mod defaults;
+pub mod field_path;
+pub mod format;
+pub mod lists;
+pub mod metadata;
+pub mod pattern;
+pub mod prune;
+pub mod structural;
+pub mod validate;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
