@@ -93,20 +93,20 @@ pub fn group(resources: &[Resource], name: &str) -> Option<Value> {
 
 /// `/api/v1` and `/apis/<group>/<version>`.
 pub fn resource_list(resources: &[Resource], group: &str, version: &str) -> Option<Value> {
-    let mut listed: Vec<(String, Value)> = Vec::new();
-    for resource in resources.iter().filter(|resource| resource.group == group && resource.version == version) {
-        listed.push((resource.plural.clone().into_owned(), resource.document()));
-        for subresource in &resource.subresources {
-            let name = format!("{}/{}", resource.plural, subresource.name);
-            let document = subresource.document(&name, resource.namespaced);
-            listed.push((name, document));
-        }
-    }
-    if listed.is_empty() {
+    let mut found: Vec<&Resource> =
+        resources.iter().filter(|resource| resource.group == group && resource.version == version).collect();
+    if found.is_empty() {
         return None;
     }
-    listed.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let listed: Vec<Value> = listed.into_iter().map(|(_, document)| document).collect();
+    found.sort_by(|a, b| a.plural.cmp(&b.plural));
+    let mut listed = Vec::new();
+    for resource in found {
+        listed.push(resource.document());
+        for subresource in &resource.subresources {
+            let name = format!("{}/{}", resource.plural, subresource.name);
+            listed.push(subresource.document(&name, resource.namespaced));
+        }
+    }
     Some(json!({
         "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version(group, version), "resources": listed,
     }))

@@ -18,6 +18,9 @@ pub use path::{JsonPath, JsonPathError};
 const NAME: &str = "Name must be unique within a namespace. Is required when creating resources, although some resources may allow a client to request the generation of an appropriate name automatically. Name is primarily intended for creation idempotence and configuration definition. Cannot be updated. More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names";
 const CREATION_TIMESTAMP: &str = "CreationTimestamp is a timestamp representing the server time when this object was created. It is not guaranteed to be set in happens-before order across separate operations. Clients may not set this value. It is represented in RFC3339 form and is in UTC.\n\nPopulated by the system. Read-only. Null for lists. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata";
 
+/// Go's zero time, as it prints it.
+const ZERO: &str = "0001-01-01T00:00:00Z";
+
 /// The columns of a kind, the name first.
 #[derive(Clone, Debug, Default)]
 pub struct Columns(Vec<Column>);
@@ -77,7 +80,8 @@ impl Column {
 
     /// The time of the object's creation, as kinds without columns of their own show it.
     pub fn created_at() -> Self {
-        let created = |object: &Value, _| object.pointer("/metadata/creationTimestamp").cloned().unwrap_or(Value::Null);
+        let created =
+            |object: &Value, _| object.pointer("/metadata/creationTimestamp").cloned().unwrap_or_else(|| ZERO.into());
         Self::new("Created At", "date", CREATION_TIMESTAMP, Cell::Function(created))
     }
 
