@@ -1,1 +1,3 @@
 //! A Kubernetes API in a library: the embedded management plane, called in-process.
+
+pub mod builtin;
