@@ -6,6 +6,7 @@ pub mod field;
 pub mod frames;
 pub mod headers;
 pub mod json;
+pub mod meta;
 pub mod negotiate;
 pub mod request_info;
 pub mod route;
