@@ -1,3 +1,4 @@
 //! A Kubernetes API in a library: the embedded management plane, called in-process.
 
 pub mod builtin;
+pub mod validation;

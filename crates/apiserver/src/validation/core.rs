@@ -1,0 +1,194 @@
+//! Namespace, ConfigMap, Secret, ServiceAccount: `pkg/apis/core/validation`.
+
+use apimachinery::field::{FieldError, Path};
+use apimachinery::meta::{FOREGROUND_DELETION, Meta, NameRule, ORPHAN, names, validate};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value};
+
+use super::{entries, given, immutable, text, texts, wrong};
+
+/// The most bytes of all values of a ConfigMap or Secret together.
+const MOST: usize = 1 << 20;
+const ROOT: Path<'static> = Path::ROOT;
+const WHEN_IMMUTABLE: &str = "field is immutable when `immutable` is set";
+
+pub(super) fn namespace(object: &Value) -> Vec<FieldError> {
+    let mut errors = validate::create(object, false, NameRule::DnsLabel);
+    let spec = ROOT.child("spec");
+    let path = spec.child("finalizers");
+    for finalizer in given(object, "spec").map(|spec| texts(spec, "finalizers")).unwrap_or_default() {
+        namespace_finalizer(finalizer, &path, &mut errors);
+    }
+    errors
+}
+
+pub(super) fn namespace_update(new: &Value, old: &Value) -> Vec<FieldError> {
+    let mut errors = namespace(new);
+    errors.extend(validate::update(new, old));
+    errors
+}
+
+pub(super) fn namespace_status_update(new: &Value, old: &Value) -> Vec<FieldError> {
+    let mut errors = validate::update(new, old);
+    let phase = given(new, "status").map(|status| text(status, "phase")).unwrap_or_default();
+    let (wanted, when) = if Meta::of(new).is_deleting() { ("Terminating", "not empty") } else { ("Active", "empty") };
+    if phase != wanted {
+        let words = format!("may only be '{wanted}' if `deletionTimestamp` is {when}");
+        errors.push(FieldError::invalid(&ROOT.child("status").child("Phase"), phase, words));
+    }
+    errors
+}
+
+pub(super) fn namespace_finalize_update(new: &Value, old: &Value) -> Vec<FieldError> {
+    let mut errors = validate::update(new, old);
+    let spec = ROOT.child("spec");
+    let path = spec.child("finalizers");
+    let finalizers = given(new, "spec").map(|spec| texts(spec, "finalizers")).unwrap_or_default();
+    for (index, finalizer) in finalizers.into_iter().enumerate() {
+        namespace_finalizer(finalizer, &path.index(index), &mut errors);
+    }
+    errors
+}
+
+fn namespace_finalizer(finalizer: &str, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    validate::finalizer_name(finalizer, path, errors);
+    if !finalizer.contains('/') && !matches!(finalizer, "kubernetes" | ORPHAN | FOREGROUND_DELETION) {
+        let words = "name is neither a standard finalizer name nor is it fully qualified";
+        errors.push(FieldError::invalid(path, finalizer, words));
+    }
+}
+
+pub(super) fn config_map(object: &Value) -> Vec<FieldError> {
+    let mut errors = validate::create(object, true, NameRule::DnsSubdomain);
+    let mut size = 0;
+    let data = ROOT.child("data");
+    for (key, value) in entries(object, "data") {
+        let path = data.key(key);
+        wrong(&mut errors, &path, key, names::config_map_key(key));
+        if given(object, "binaryData").is_some_and(|binary| binary.get(key).is_some()) {
+            errors.push(FieldError::invalid(&path, key.as_str(), "duplicate of key present in binaryData"));
+        }
+        size += value.as_str().map_or(0, str::len);
+    }
+    let binary = ROOT.child("binaryData");
+    for (key, value) in entries(object, "binaryData") {
+        wrong(&mut errors, &binary.key(key), key, names::config_map_key(key));
+        size += decoded_size(value);
+    }
+    if size > MOST {
+        errors.push(FieldError::too_long(&ROOT, MOST));
+    }
+    errors
+}
+
+pub(super) fn config_map_update(new: &Value, old: &Value) -> Vec<FieldError> {
+    let mut errors = validate::update(new, old);
+    kept_when_immutable(new, old, &["data", "binaryData"], &mut errors);
+    errors.extend(config_map(new));
+    errors
+}
+
+pub(super) fn secret(object: &Value) -> Vec<FieldError> {
+    let mut errors = validate::create(object, true, NameRule::DnsSubdomain);
+    let path = ROOT.child("data");
+    let mut size = 0;
+    for (key, value) in entries(object, "data") {
+        wrong(&mut errors, &path.key(key), key, names::config_map_key(key));
+        size += decoded_size(value);
+    }
+    if size > MOST {
+        errors.push(FieldError::too_long(&path, MOST));
+    }
+    secret_type(object, &path, &mut errors);
+    errors
+}
+
+/// The keys that a Secret's type asks for.
+fn secret_type(object: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    let data = |key: &str| given(object, "data").and_then(|data| data.get(key));
+    let mut require = |key: &str| errors.push(FieldError::required(&path.key(key), ""));
+    match text(object, "type") {
+        "kubernetes.io/service-account-token" => {
+            let key = "kubernetes.io/service-account.name";
+            if Meta::of(object).annotation(key).unwrap_or_default().is_empty() {
+                let metadata = ROOT.child("metadata");
+                errors.push(FieldError::required(&metadata.child("annotations").key(key), ""));
+            }
+        }
+        "kubernetes.io/dockercfg" => docker(data(".dockercfg"), &path.key(".dockercfg"), errors),
+        "kubernetes.io/dockerconfigjson" => docker(data(".dockerconfigjson"), &path.key(".dockerconfigjson"), errors),
+        "kubernetes.io/basic-auth" if data("username").is_none() && data("password").is_none() => {
+            require("username");
+            require("password");
+        }
+        "kubernetes.io/ssh-auth" if data("ssh-privatekey").map_or(0, decoded_size) == 0 => require("ssh-privatekey"),
+        "kubernetes.io/tls" => {
+            for key in ["tls.crt", "tls.key"] {
+                if data(key).is_none() {
+                    require(key);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A docker configuration is a JSON object; what is in it is never shown.
+fn docker(value: Option<&Value>, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    let Some(value) = value else {
+        errors.push(FieldError::required(path, ""));
+        return;
+    };
+    let bytes = decoded(value);
+    let words = match serde_json::from_slice::<Map<String, Value>>(&bytes) {
+        Ok(_) => return,
+        Err(_) if bytes.is_empty() => "unexpected end of JSON input".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    errors.push(FieldError::invalid(path, "<secret contents redacted>", words));
+}
+
+pub(super) fn secret_update(new: &Value, old: &Value) -> Vec<FieldError> {
+    let mut errors = validate::update(new, old);
+    immutable(&mut errors, &ROOT.child("type"), given(new, "type"), given(old, "type"));
+    kept_when_immutable(new, old, &["data"], &mut errors);
+    errors.extend(secret(new));
+    errors
+}
+
+fn kept_when_immutable(new: &Value, old: &Value, fields: &[&str], errors: &mut Vec<FieldError>) {
+    let is_immutable = |object: &Value| object.get("immutable").and_then(Value::as_bool) == Some(true);
+    if !is_immutable(old) {
+        return;
+    }
+    if !is_immutable(new) {
+        errors.push(FieldError::forbidden(&ROOT.child("immutable"), WHEN_IMMUTABLE));
+    }
+    for field in fields {
+        if given(new, field) != given(old, field) {
+            errors.push(FieldError::forbidden(&ROOT.child(field), WHEN_IMMUTABLE));
+        }
+    }
+}
+
+fn decoded(value: &Value) -> Vec<u8> {
+    STANDARD.decode(value.as_str().unwrap_or_default()).unwrap_or_default()
+}
+
+/// The bytes that a base64 text stands for.
+fn decoded_size(value: &Value) -> usize {
+    let text = value.as_str().unwrap_or_default();
+    let padding = text.bytes().rev().take_while(|c| *c == b'=').count();
+    (text.len() / 4 * 3).saturating_sub(padding)
+}
+
+pub(super) fn service_account(object: &Value) -> Vec<FieldError> {
+    validate::create(object, true, NameRule::DnsSubdomain)
+}
+
+pub(super) fn service_account_update(new: &Value, old: &Value) -> Vec<FieldError> {
+    let mut errors = validate::update(new, old);
+    errors.extend(service_account(new));
+    errors
+}
