@@ -8,6 +8,7 @@ pub mod headers;
 pub mod json;
 pub mod meta;
 pub mod negotiate;
+pub mod patch;
 pub mod request_info;
 pub mod route;
 pub mod schema;
