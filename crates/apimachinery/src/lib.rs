@@ -1,5 +1,6 @@
 //! The pure parts of the Kubernetes API that Drover speaks: text in, values out; no IO, no clock, no runtime.
 
+pub mod apply;
 pub mod credential;
 pub mod discovery;
 pub mod field;

@@ -12,6 +12,8 @@ pub use json::{JsonPatch, MAX_COPIED_BYTES, MAX_DEPTH, MAX_OPERATIONS, json_patc
 pub use merge::merge_patch;
 pub use strategic::strategic;
 
+pub(crate) use go::printed;
+
 /// Why a patch cannot be applied. Each kind is one answer of kube-apiserver.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PatchError {
