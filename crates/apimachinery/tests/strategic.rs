@@ -162,6 +162,12 @@ fn the_patch_may_order_a_list() {
             json!({"byName": [{"name": "s"}, {"name": "b"}, {"name": "a"}, {"name": "n", "value": 1}]}),
         ),
         (
+            "a new element takes the place at the end that a deleted one leaves",
+            json!({"byName": [{"name": "a"}, {"name": "b"}, {"name": "c"}]}),
+            json!({"$setElementOrder/byName": [{"name": "d"}], "byName": [{"name": "a", "$patch": "delete"}, {"name": "d"}]}),
+            json!({"byName": [{"name": "b"}, {"name": "c"}, {"name": "d"}]}),
+        ),
+        (
             "with deletion",
             json!({"scalars": ["a", "b", "c"]}),
             json!({"$deleteFromPrimitiveList/scalars": ["b"], "$setElementOrder/scalars": ["c", "a"]}),

@@ -74,13 +74,47 @@ pub(super) fn merge_ordered_lists(
             (Some(live), Some(change)) => merge_list_field(live.clone(), change.clone(), &field, false)?,
         };
         let (patched, rest) = partition(merged, &order, field.merge_key)?;
-        let live = live.unwrap_or_default();
-        let of_maps = lists::element_type(&live, change.as_deref().unwrap_or_default())? == ElementType::Map;
+        let mut live = live.unwrap_or_default();
+        let change = change.unwrap_or_default();
+        let of_maps = lists::element_type(&live, &change)? == ElementType::Map;
+        if of_maps && field.strategy == "merge" {
+            live = after_merge(live, &change, field.merge_key);
+        }
         let ordered = normalize(patched, rest, &order, &live, field.merge_key, of_maps)?;
         original.insert(name.to_owned(), Value::Array(ordered));
         patch.remove(name);
     }
     Ok(())
+}
+
+/// The object's list as its order is read after the merge. Kubernetes merges in place: elements move up over those that the patch
+/// deletes, and new ones take the places that fall free at the end.
+fn after_merge(mut list: Vec<Value>, patch: &[Value], merge_key: &str) -> Vec<Value> {
+    let directive = |item: &Value| item.get(MARKER).and_then(Value::as_str).map(ToOwned::to_owned);
+    let mut used = list.len();
+    let place = |list: &[Value], used: usize, key: Option<&Value>| {
+        list.iter().take(used).position(|item| item.get(merge_key) == key)
+    };
+    for item in patch.iter().filter(|item| directive(item).as_deref() == Some("delete")) {
+        while let Some(index) = place(&list, used, item.get(merge_key)) {
+            let stale = list.get(used - 1).cloned().unwrap_or_default();
+            list.remove(index);
+            list.insert(used - 1, stale);
+            used -= 1;
+        }
+    }
+    if patch.iter().any(|item| directive(item).as_deref() == Some("replace")) {
+        return list;
+    }
+    for item in patch.iter().filter(|item| item.get(MARKER).is_none()) {
+        if place(&list, used, item.get(merge_key)).is_none()
+            && let Some(free) = list.get_mut(used)
+        {
+            *free = item.clone();
+            used += 1;
+        }
+    }
+    list
 }
 
 /// The patch's elements must stand in the order's list, in its order.
@@ -97,25 +131,32 @@ fn check_order(patch: &[Value], order: &[Value], merge_key: &str) -> Result<(), 
         }
         item.get(merge_key).cloned().ok_or_else(|| no_merge_key(item, merge_key))
     };
-    let mut wanted = order.iter();
-    for item in patch {
-        if !merge_key.is_empty() && !item.is_object() {
+    let mut listed: Vec<&Value> = patch.iter().collect();
+    if !merge_key.is_empty() {
+        if let Some(item) = patch.iter().find(|item| !item.is_object()) {
             return Err(bad_type("map[string]interface {}", item));
         }
+        listed.retain(|item| item.get(MARKER).and_then(Value::as_str) != Some("delete"));
+    }
+    let mut wanted = order.iter();
+    let mut listed = listed.into_iter().peekable();
+    while let Some(item) = listed.peek() {
+        // As Kubernetes: an element with a directive is passed over only while the order has more to say.
+        let mut rest = wanted.clone();
+        let Some(next) = rest.next() else {
+            return Err(PatchError::Unexpected(format!(
+                "The order in patch list:\n{}\n doesn't match $setElementOrder list:\n{}\n",
+                printed(&Value::Array(patch.to_vec())),
+                printed(&Value::Array(order.to_vec())),
+            )));
+        };
         if item.get(MARKER).is_some() {
+            listed.next();
             continue;
         }
-        loop {
-            let Some(next) = wanted.next() else {
-                return Err(PatchError::Unexpected(format!(
-                    "The order in patch list:\n{}\n doesn't match $setElementOrder list:\n{}\n",
-                    printed(&Value::Array(patch.to_vec())),
-                    printed(&Value::Array(order.to_vec())),
-                )));
-            };
-            if key_of(item)? == key_of(next)? {
-                break;
-            }
+        wanted = rest;
+        if key_of(item)? == key_of(next)? {
+            listed.next();
         }
     }
     Ok(())
