@@ -113,7 +113,6 @@ pub(super) struct Pool {
     /// One list a worker for short calls; the last list is for long ones, of all workers.
     slots: Box<[Slot]>,
     sweeps: AtomicU32,
-    retired: AtomicBool,
     stats: Arc<ClusterStats>,
 }
 
@@ -143,7 +142,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 impl Pool {
     pub(super) fn new(workers: usize, stats: Arc<ClusterStats>) -> Self {
         let slots = (0..=workers.max(1)).map(|_| Slot::default()).collect();
-        Self { slots, sweeps: AtomicU32::new(0), retired: AtomicBool::new(false), stats }
+        Self { slots, sweeps: AtomicU32::new(0), stats }
     }
 
     fn slot(&self, worker: usize, what: Use) -> &Slot {
@@ -218,12 +217,11 @@ impl Pool {
         result
     }
 
-    /// Takes `connection` in.
+    /// Takes `connection` in; also after the pool was retired, for those who wait for it. They alone keep the pool alive then, and
+    /// it goes with the last of them.
     fn add(&self, what: Use, connection: Arc<Connection>) {
         connection.used.store(self.sweeps.load(Ordering::Relaxed), Ordering::Relaxed);
-        if !self.retired.load(Ordering::Acquire) {
-            lock(&self.slot(connection.worker, what).connections).push(connection);
-        }
+        lock(&self.slot(connection.worker, what).connections).push(connection);
     }
 
     /// Lets connections go that are closed, or were without a stream for `keep` sweeps.
@@ -245,9 +243,8 @@ impl Pool {
         }
     }
 
-    /// No connection is kept from here on; each closes with its last stream.
+    /// Lets go of all connections; each closes with its last stream.
     pub(super) fn retire(&self) {
-        self.retired.store(true, Ordering::Release);
         for slot in &self.slots {
             drop(std::mem::take(&mut *lock(&slot.connections)));
         }

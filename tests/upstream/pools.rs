@@ -285,3 +285,48 @@ async fn a_cluster_that_allows_no_stream_is_an_error_and_one_stream_is_enough() 
         answer.unwrap();
     }
 }
+
+/// Passes connections on to `target`, each after a moment.
+async fn slow_way(target: std::net::SocketAddr) -> u16 {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                let mut server = tokio::net::TcpStream::connect(target).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+            });
+        }
+    });
+    port
+}
+
+/// A cluster's row may change while a connection under the one before is being made: who waits for it is served over it.
+#[tokio::test]
+async fn a_call_that_waits_for_a_connection_is_served_though_its_cluster_is_replaced() {
+    let fake = Fake::start(&["h2", "http/1.1"], 100, describe).await;
+    let port = slow_way(fake.address).await;
+    let connection = |secret| {
+        let mut connection = (*fake.connection(token(secret))).clone();
+        connection.port = port;
+        Arc::new(connection)
+    };
+    for (number, call) in [Call::Short, Call::Watch, Call::List].into_iter().enumerate() {
+        let (registry, id) = (registry(), Arc::from("c1"));
+        let old = registry.put(&id, &connection("first"));
+        let replaced = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            registry.put(&id, &connection("second"))
+        };
+        let waiting = (0..3).map(|_| fetch(&old, call, "/"));
+        let (answers, new) = tokio::join!(join_all(waiting), replaced);
+        let of_http1 = if call == Call::List { 3 } else { 1 };
+        assert_eq!(old.stats().connects.read(), of_http1, "{number}");
+        for answer in answers {
+            let answer = answer.unwrap();
+            assert!(answer.ends_with("Bearer first"), "{answer}");
+        }
+        assert!(fetch(&new, call, "/").await.unwrap().ends_with("Bearer second"));
+    }
+}
