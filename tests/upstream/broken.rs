@@ -113,8 +113,10 @@ async fn an_address_that_the_policy_denies_is_not_connected_to() {
 
 #[tokio::test]
 async fn the_circuit_opens_after_five_failures_and_closes_when_the_cluster_is_back() {
-    let (listener, address) = listen().await;
-    drop(listener);
+    // Bound and not yet listening: connecting is refused, and nobody else gets the port.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = socket.local_addr().unwrap();
     let trust = Trust::new(&["http/1.1"]);
     let cluster = registry().put(&Arc::from("c1"), &connection(address, &trust.ca, token("t")));
     for _ in 0..5 {
@@ -127,9 +129,6 @@ async fn the_circuit_opens_after_five_failures_and_closes_when_the_cluster_is_ba
     }
     assert!(started.elapsed() < Duration::from_millis(500), "{:?}", started.elapsed());
 
-    let socket = tokio::net::TcpSocket::new_v4().unwrap();
-    socket.set_reuseaddr(true).unwrap();
-    socket.bind(address).unwrap();
     accept(socket.listen(64).unwrap(), trust.acceptor, move |stream, _| async move {
         let service =
             hyper::service::service_fn(|_| async { Ok::<_, std::convert::Infallible>(Response::new(full("back"))) });
