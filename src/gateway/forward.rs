@@ -70,13 +70,11 @@ fn uri(route: &Route<'_>) -> Result<Uri, Refusal> {
     Uri::try_from(text).map_err(|_| Refusal::Host)
 }
 
-/// A client's body as the cluster's pools take it.
-pub fn body(inner: Incoming, seen: &Arc<Seen>, stall: Duration) -> RequestBody {
-    if hyper::body::Body::is_end_stream(&inner) {
-        RequestBody::Empty
-    } else {
+/// A client's body as the cluster's pools take it; none where nothing of it is to be seen.
+pub fn body(inner: Incoming, seen: Option<&Arc<Seen>>, stall: Duration) -> RequestBody {
+    seen.map_or(RequestBody::Empty, |seen| {
         RequestBody::Stream(Box::pin(ClientBody::new(inner, Arc::clone(seen), stall)))
-    }
+    })
 }
 
 /// Sends a request, and waits for the head of its answer: not longer than `limit` after the last of its body.
@@ -85,7 +83,7 @@ pub async fn send(
     cluster: &Arc<Cluster>,
     call: Call,
     request: Request<RequestBody>,
-    seen: &Seen,
+    seen: Option<&Seen>,
     limit: Option<Duration>,
 ) -> Result<Response<UpstreamBody>, Refusal> {
     let id = || Arc::clone(cluster.id());
@@ -93,18 +91,18 @@ pub async fn send(
     let answer = loop {
         let Some(limit) = limit else { break answer.await };
         let started = Instant::now();
-        let passed = seen.bytes();
+        let passed = seen.map(Seen::bytes);
         match tokio::time::timeout(limit, &mut answer).await {
             Ok(answer) => break answer,
             // The client is still sending: its own clock runs in its body.
-            Err(_) if seen.bytes() > passed => {}
+            Err(_) if seen.map(Seen::bytes) > passed => {}
             Err(_) => return Err(Refusal::UpstreamTimeout(id(), started.elapsed())),
         }
     };
     match answer {
         Ok(response) => Ok(response),
-        Err(_) if seen.stalled() => Err(Refusal::SlowBody),
-        Err(_) if seen.failed() => Err(Refusal::BadBody),
+        Err(_) if seen.is_some_and(Seen::stalled) => Err(Refusal::SlowBody),
+        Err(_) if seen.is_some_and(Seen::failed) => Err(Refusal::BadBody),
         Err(error) => Err(Refusal::Upstream(id(), error)),
     }
 }

@@ -159,20 +159,23 @@ async fn to_cluster(
 
     // From here on the head is the cluster's. The upgrade is asked for last: its headers are hop-by-hop ones.
     forward::head(&mut parts, route, peer, persona, exchange)?;
-    let seen = Seen::keeping(exchange.keeps_request(gateway.settings.audit_body));
-    exchange.request_body = Some(Arc::clone(&seen));
+    // Most requests have no body, and nothing to count.
+    let seen = (wanted.is_none() && !hyper::body::Body::is_end_stream(&body))
+        .then(|| Seen::keeping(exchange.keeps_request(gateway.settings.audit_body)));
+    exchange.request_body.clone_from(&seen);
     let call = forward::call(info, wanted.is_some());
     let body = match &wanted {
         Some(wanted) => {
             upgrade::ask(&mut parts, wanted, authenticated.protocols)?;
             crate::cluster::RequestBody::Empty
         }
-        None => forward::body(body, &seen, gateway.settings.body_stall),
+        None => forward::body(body, seen.as_ref(), gateway.settings.body_stall),
     };
     let cluster = gateway.clusters.get(id).ok_or(Refusal::NotConnected)?;
     let limit = Some(gateway.settings.response_headers).filter(|_| kind != Some(Kind::Watch));
     let asked = Instant::now();
-    let mut response = forward::send(worker, &cluster, call, Request::from_parts(parts, body), &seen, limit).await?;
+    let mut response =
+        forward::send(worker, &cluster, call, Request::from_parts(parts, body), seen.as_deref(), limit).await?;
     exchange.answered(asked, response.status().as_u16());
     let upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     forward::answer(&mut response, &cluster, route, info)?;
