@@ -18,10 +18,12 @@ dev-cluster: servers ## a real cluster alone; prints its kubeconfig
 test: lint servers ## everything: format, lints, licences, docs, all tests
 	cargo build --locked --workspace --all-targets
 	DROVER_TEST_BIN="$$($(SERVERS) | tail -n1)" cargo test --locked --workspace
+	cargo test --locked --workspace --features drover/otel --test traces
 
 lint: deny doc ## format, clippy, licences, documentation
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked --workspace --features drover/otel --lib --test traces -- -D warnings
 
 fmt: ## formats everything
 	cargo fmt --all

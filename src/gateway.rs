@@ -34,7 +34,7 @@ pub use refusal::Refusal;
 use crate::{
     cluster::Registry,
     identity::PeerCertificate,
-    telemetry::{audit::AuditLog, metrics::Metrics, ops::Checks},
+    telemetry::{audit::AuditLog, metrics::Metrics, ops::Checks, trace::Tracer},
     world::Watch,
 };
 
@@ -49,6 +49,8 @@ pub struct Gateway {
     pub audit: Arc<AuditLog>,
     /// The metrics.
     pub metrics: Arc<Metrics>,
+    /// The spans; without the feature `otel` nothing at all.
+    pub tracer: Tracer,
     /// Limits over all workers.
     pub limits: limits::Limits,
     /// Answers to `--as`, for ten seconds.

@@ -237,7 +237,7 @@ impl Check<'_> {
         {
             self.wrong(
                 "telemetry.tracing.otlpEndpoint",
-                format!("expected a URL such as `http://127.0.0.1:4317`, found `{url}`"),
+                format!("expected a URL such as `http://127.0.0.1:4318`, found `{url}`"),
             );
         }
         if config.telemetry.tracing.otlp_endpoint.is_some() && !cfg!(feature = "otel") {

@@ -128,7 +128,7 @@ pub enum LogFormat {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Tracing {
-    /// The collector's OTLP address, such as `http://127.0.0.1:4317`. Default: no traces.
+    /// The collector's OTLP address, such as `http://127.0.0.1:4318`. Default: no traces.
     pub otlp_endpoint: Option<String>,
 }
 

@@ -21,12 +21,13 @@ use super::{
 use crate::telemetry::{
     audit::{self, AuditId, Decision, Level, Stage},
     metrics::{ClusterMetrics, InFlight, Observation, OpenStream, StreamKind, Verb},
+    trace::RequestSpan,
 };
 
 /// The code of a request whose client went away before there was an answer.
 const CLIENT_GONE: u16 = 499;
 
-/// One request, from its head to the last byte of its answer. Its drop writes metrics and audit.
+/// One request, from its head to the last byte of its answer. Its drop writes metrics, audit and the span.
 #[derive(Debug)]
 pub struct Exchange {
     pub(super) worker: Arc<Worker>,
@@ -54,6 +55,7 @@ pub struct Exchange {
     upstream: Option<Duration>,
     verb: Verb,
     metrics: Arc<ClusterMetrics>,
+    span: RequestSpan,
     held: Held,
 }
 
@@ -93,6 +95,7 @@ impl Exchange {
             started: Instant::now(),
             upstream: None,
             verb: Verb::Other,
+            span: worker.gateway.tracer.request(request.method(), request.headers(), peer.trusted),
             held: Held { _busy: Some(peer.busy()), ..Held::default() },
             metrics,
             worker: Arc::clone(worker),
@@ -204,6 +207,25 @@ impl Exchange {
         self.refusal.get_or_insert_with(|| (cause, String::new()));
     }
 
+    /// Tells the span what the request came to: where and by whom, not what was in it.
+    fn describe(&mut self) {
+        self.span.status(self.code);
+        self.span.note("drover.audit_id", self.audit_id.as_str());
+        self.span.note("drover.verb", self.verb.as_str());
+        if let Some(cluster) = &self.cluster {
+            self.span.note("drover.cluster", cluster);
+        }
+        if let Some(user) = &self.name {
+            self.span.note("drover.user", user);
+        }
+        if let Some(acting) = &self.acting {
+            self.span.note("drover.acting_as", &acting.user.name);
+        }
+        if let Some((cause, _)) = &self.refusal {
+            self.span.note("error.type", cause);
+        }
+    }
+
     /// Says that the answer broke off.
     pub fn broke(&mut self, cause: &'static str, source: crate::telemetry::metrics::Source) {
         self.worker.gateway.metrics.error(cause, source);
@@ -230,4 +252,5 @@ impl Drop for Exchange {
 /// Headers that only the gateway may set towards a cluster.
 pub fn mark(headers: &mut HeaderMap, exchange: &Exchange) {
     headers.insert("audit-id", exchange.audit_id.to_header_value());
+    exchange.span.inject(headers);
 }

@@ -23,9 +23,12 @@ use crate::{
     cluster::{self, Registry},
     config::{self, Problems, address::AddressPolicy, manifests, server::Runtime, server::ServerConfig},
     gateway::{Gateway, Settings, Worker, impersonate::Reviews, limits},
-    telemetry::{self, audit::AuditLog, metrics::Metrics, ops},
+    telemetry::{self, audit::AuditLog, metrics::Metrics, ops, trace},
     world::Publisher,
 };
+
+/// How long the last audit events and spans may take.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +45,9 @@ pub enum ServeError {
     /// The audit log cannot be written.
     #[error("audit: {0}")]
     Audit(#[from] telemetry::audit::AuditError),
+    /// Traces cannot be sent.
+    #[error(transparent)]
+    Traces(#[from] trace::TraceError),
     /// The metrics cannot be registered.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -75,6 +81,7 @@ async fn serve(config: Arc<ServerConfig>, control: tokio::runtime::Handle) -> Re
     let count = config.workers().get();
     let metrics = Arc::new(Metrics::new(count)?);
     let audit = AuditLog::start(&config.audit, count, &control)?;
+    let tracer = trace::Tracer::start(&config.telemetry.tracing, &control)?;
 
     // Bound before anything answers, so that the address policy knows the gateway's own ports.
     let listener = acceptor::bind(config.listen.address)
@@ -114,6 +121,7 @@ async fn serve(config: Arc<ServerConfig>, control: tokio::runtime::Handle) -> Re
         clusters: registry.clone(),
         audit: Arc::clone(&audit),
         metrics: Arc::clone(&metrics),
+        tracer,
         limits: limits(&config),
         reviews: Reviews::default(),
         checks: Arc::clone(&checks),
@@ -160,7 +168,7 @@ async fn serve(config: Arc<ServerConfig>, control: tokio::runtime::Handle) -> Re
     tracing::info!(gateway = %gateway_address, ops = %ops_address, workers = count, "serving");
     until_told().await.map_err(system("cannot listen for signals"))?;
     drain(&config, &shared, &gateway, &handles).await;
-    audit.close(Duration::from_secs(5)).await;
+    tokio::join!(audit.close(CLOSING), gateway.tracer.close(CLOSING));
     tracing::info!("stopped");
     Ok(())
 }

@@ -21,6 +21,7 @@ use drover::gateway::{Gateway, Peer, Settings, Worker, stack};
 use drover::telemetry::audit::AuditLog;
 use drover::telemetry::metrics::Metrics;
 use drover::telemetry::ops::Checks;
+use drover::telemetry::trace::Tracer;
 use drover::world::Publisher;
 use drover::world::input::{Names, Published};
 use drover::{cluster, config};
@@ -85,6 +86,7 @@ async fn worker(args: &Args, control: tokio::runtime::Handle) -> Result<Arc<Work
         clusters: Registry::new(control.clone(), cluster::Options::default()),
         audit: AuditLog::start(&config.audit, 1, &control)?,
         metrics: Arc::new(Metrics::new(1)?),
+        tracer: Tracer::start(&config.telemetry.tracing, &control)?,
         limits: Limits::new(unlimited(), unlimited(), 2000, 2000, 0),
         reviews: Reviews::default(),
         checks: Arc::new(Checks::new()),
