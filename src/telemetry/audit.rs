@@ -25,8 +25,8 @@ use tokio::runtime::Handle;
 pub use self::{
     event::{Body, EventRef, Level, ObjectRef, RequestRef, ResponseRef, Stage, Strings, UserRef, annotation},
     id::{AuditId, new_id},
-    policy::{Decision, Policy, PolicyError},
-    webhook::WebhookError,
+    policy::{Decision, Policy},
+    webhook::{WebhookError, check as check_webhook},
 };
 use self::{
     file::FileSink,
@@ -35,22 +35,17 @@ use self::{
     writer::{Sinks, Writer},
 };
 use super::metrics;
-use crate::config::server::{Audit, WhenFull};
+use crate::config::{
+    Problem, Problems,
+    server::{Audit, WhenFull},
+};
 
 /// Why the audit log cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
-    /// The policy's file cannot be read.
-    #[error("audit policy `{}` cannot be read", path.display())]
-    ReadPolicy {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The policy is refused.
+    /// The policy's file cannot be read, or is no policy.
     #[error(transparent)]
-    Policy(#[from] PolicyError),
+    Policy(#[from] Problems),
     /// The file cannot be opened.
     #[error("audit log `{}` cannot be opened", path.display())]
     Open {
@@ -175,8 +170,12 @@ impl AuditLog {
     }
 }
 
-fn policy(settings: &Audit) -> Result<Policy, AuditError> {
+/// What `settings` want recorded; without a file the default.
+///
+/// # Errors
+/// Everything that is wrong with the file.
+pub fn policy(settings: &Audit) -> Result<Policy, Problems> {
     let Some(path) = &settings.policy_file else { return Ok(Policy::default()) };
-    let text = fs::read_to_string(path).map_err(|source| AuditError::ReadPolicy { path: path.clone(), source })?;
-    Ok(Policy::parse(&text, &path.to_string_lossy())?)
+    let text = fs::read_to_string(path).map_err(|error| Problem::unreadable(path, &error))?;
+    Policy::parse(&text, path)
 }

@@ -6,9 +6,11 @@
 mod file;
 mod rule;
 
-pub use self::file::PolicyError;
+use std::path::Path;
+
 use self::rule::Rule;
 use super::{Level, RequestRef, Stage, redact};
+use crate::config::Problems;
 
 /// What is recorded of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,8 +71,8 @@ impl Policy {
     /// Reads a policy; `file` is its name for errors.
     ///
     /// # Errors
-    /// The text is not YAML, has an unknown field, or says what Kubernetes refuses too; with line and column.
-    pub fn parse(text: &str, file: &str) -> Result<Self, PolicyError> {
+    /// Everything that is wrong with it, by line and field: no YAML, an unknown field, what Kubernetes refuses too.
+    pub fn parse(text: &str, file: &Path) -> Result<Self, Problems> {
         file::parse(text, file)
     }
 

@@ -1,53 +1,33 @@
 //! The policy's YAML file.
 
+use std::path::Path;
+
 use serde::Deserialize;
-use serde_saphyr::{Location, Spanned};
 
 use super::{
     Decision, Policy, Stages,
-    rule::{GroupResources, Path, Resource, Rule, Scope, Set},
+    rule::{GroupResources, Resource, Rule, Scope, Set, UrlPath},
 };
-use crate::telemetry::audit::{Level, Stage};
-
-/// Why a policy is refused.
-#[derive(Debug, thiserror::Error)]
-pub enum PolicyError {
-    /// Not YAML, an unknown field, a field of the wrong type.
-    #[error("{file}: {message}")]
-    Syntax {
-        /// The file.
-        file: String,
-        /// What the parser says, with line and column.
-        message: String,
+use crate::{
+    config::{
+        Problem, Problems,
+        yaml::{self, Document},
     },
-    /// Well-formed, but it makes no sense.
-    #[error("{file}:{line}:{column}: {field}: {message}")]
-    Value {
-        /// The file.
-        file: String,
-        /// Line, from 1.
-        line: u64,
-        /// Column, from 1.
-        column: u64,
-        /// The field, such as `rules[2].nonResourceURLs`.
-        field: String,
-        /// What was expected.
-        message: String,
-    },
-}
+    telemetry::audit::{Level, Stage},
+};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct File {
-    api_version: Spanned<String>,
-    kind: Spanned<String>,
+    api_version: String,
+    kind: String,
     #[serde(default)]
     metadata: Metadata,
     #[serde(default)]
     omit_stages: Vec<Stage>,
     #[serde(default)]
     omit_managed_fields: bool,
-    rules: Vec<Spanned<RuleFile>>,
+    rules: Vec<RuleFile>,
 }
 
 /// The name is allowed, as in any object, and means nothing.
@@ -93,35 +73,51 @@ struct GroupResourcesFile {
     resource_names: Vec<String>,
 }
 
+/// What is wrong with a rule: the field below it, and what was expected.
 struct Refusal {
-    field: &'static str,
+    field: String,
     message: String,
 }
 
-pub(super) fn parse(text: &str, file: &str) -> Result<Policy, PolicyError> {
-    let parsed: File = serde_saphyr::from_str(text)
-        .map_err(|error| PolicyError::Syntax { file: file.to_owned(), message: error.without_snippet().to_string() })?;
-    let refuse = |at: Location, field: String, message: String| PolicyError::Value {
-        file: file.to_owned(),
-        line: at.line(),
-        column: at.column(),
-        field,
-        message,
+pub(super) fn parse(text: &str, file: &Path) -> Result<Policy, Problems> {
+    let (documents, faults) = yaml::read(text);
+    let mut problems = Problems::default();
+    for fault in faults {
+        problems.push(Problem::fault(file, fault));
+    }
+    let mut documents = documents.iter();
+    let empty = Document::empty();
+    let document = documents.next().unwrap_or(&empty);
+    if let Some(second) = documents.next() {
+        problems.push(Problem::field(file, second, "", "a second document; a policy has one"));
+    }
+    let parsed: File = match yaml::decode(document) {
+        Ok(parsed) => parsed,
+        Err(faults) => {
+            for fault in faults {
+                problems.push(Problem::fault(file, fault));
+            }
+            return Err(problems.sorted());
+        }
     };
     let File { api_version, kind, metadata: Metadata { .. }, omit_stages, omit_managed_fields, rules } = parsed;
-    for (field, value, expected) in [("apiVersion", api_version, "audit.k8s.io/v1"), ("kind", kind, "Policy")] {
-        if value.value != expected {
-            let message = format!("`{}` is not `{expected}`", value.value);
-            return Err(refuse(value.referenced, field.to_owned(), message));
+    for (field, found, expected) in [("apiVersion", api_version, "audit.k8s.io/v1"), ("kind", kind, "Policy")] {
+        if found != expected {
+            let message = format!("expected `{expected}`, found `{found}`");
+            problems.push(Problem::field(file, document, field, message));
         }
     }
     let omit: Stages = omit_stages.into_iter().collect();
-    let rules = rules.into_iter().enumerate().map(|(index, rule)| {
-        let at = rule.referenced;
-        compile(rule.value, omit, omit_managed_fields)
-            .map_err(|Refusal { field, message }| refuse(at, format!("rules[{index}].{field}"), message))
-    });
-    Ok(Policy { rules: rules.collect::<Result<_, _>>()? })
+    let mut compiled = Vec::with_capacity(rules.len());
+    for (index, rule) in rules.into_iter().enumerate() {
+        match compile(rule, omit, omit_managed_fields) {
+            Ok(rule) => compiled.push(rule),
+            Err(Refusal { field, message }) => {
+                problems.push(Problem::field(file, document, format!("rules[{index}].{field}"), message));
+            }
+        }
+    }
+    problems.or(Policy { rules: compiled })
 }
 
 fn compile(rule: RuleFile, omit: Stages, omit_managed_fields: bool) -> Result<Rule, Refusal> {
@@ -129,15 +125,15 @@ fn compile(rule: RuleFile, omit: Stages, omit_managed_fields: bool) -> Result<Ru
         if rule.resources.is_empty() && rule.namespaces.is_empty() {
             Scope::All
         } else {
-            let resources = rule.resources.into_iter().map(group_resources).collect::<Result<_, _>>()?;
+            let resources = rule.resources.into_iter().enumerate().map(group_resources).collect::<Result<_, _>>()?;
             Scope::Resources { namespaces: Set::new(rule.namespaces), resources }
         }
     } else {
         if !rule.resources.is_empty() || !rule.namespaces.is_empty() {
             let message = "a rule is about resources or about non-resource URLs, not about both".to_owned();
-            return Err(Refusal { field: "nonResourceURLs", message });
+            return Err(Refusal { field: "nonResourceURLs".to_owned(), message });
         }
-        Scope::Paths(rule.non_resource_urls.iter().map(|url| path(url)).collect::<Result<_, _>>()?)
+        Scope::Paths(rule.non_resource_urls.iter().enumerate().map(path).collect::<Result<_, _>>()?)
     };
     Ok(Rule {
         decision: Decision {
@@ -153,26 +149,26 @@ fn compile(rule: RuleFile, omit: Stages, omit_managed_fields: bool) -> Result<Ru
     })
 }
 
-fn path(url: &str) -> Result<Path, Refusal> {
-    let refuse = |message| Err(Refusal { field: "nonResourceURLs", message });
+fn path((index, url): (usize, &String)) -> Result<UrlPath, Refusal> {
+    let refuse = |message| Err(Refusal { field: format!("nonResourceURLs[{index}]"), message });
     if url != "*" && !url.starts_with('/') {
         return refuse(format!("`{url}` does not begin with `/`"));
     }
     if url.strip_suffix('*').unwrap_or(url).contains('*') {
         return refuse(format!("`{url}` has a `*` that is not its last character"));
     }
-    Ok(Path::new(url))
+    Ok(UrlPath::new(url))
 }
 
-fn group_resources(file: GroupResourcesFile) -> Result<GroupResources, Refusal> {
+fn group_resources((index, file): (usize, GroupResourcesFile)) -> Result<GroupResources, Refusal> {
     let group = file.group;
     if group.contains('/') || group.chars().any(|c| !matches!(c, 'a'..='z' | '0'..='9' | '-' | '.' | '*')) {
         let message = format!("`{group}` is not the name of an API group: no version, lower case");
-        return Err(Refusal { field: "resources.group", message });
+        return Err(Refusal { field: format!("resources[{index}].group"), message });
     }
     if !file.resource_names.is_empty() && file.resources.is_empty() {
         let message = "names need at least one resource in `resources`".to_owned();
-        return Err(Refusal { field: "resources.resourceNames", message });
+        return Err(Refusal { field: format!("resources[{index}].resourceNames"), message });
     }
     Ok(GroupResources {
         group: group.into(),

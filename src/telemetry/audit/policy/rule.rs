@@ -79,12 +79,12 @@ impl GroupResources {
 }
 
 #[derive(Debug)]
-pub(super) enum Path {
+pub(super) enum UrlPath {
     Exact(Box<str>),
     Prefix(Box<str>),
 }
 
-impl Path {
+impl UrlPath {
     pub(super) fn new(text: &str) -> Self {
         match text.strip_suffix('*') {
             Some(prefix) => Self::Prefix(prefix.into()),
@@ -104,7 +104,7 @@ impl Path {
 pub(super) enum Scope {
     All,
     Resources { namespaces: Set, resources: Box<[GroupResources]> },
-    Paths(Box<[Path]>),
+    Paths(Box<[UrlPath]>),
 }
 
 #[derive(Debug)]
@@ -154,6 +154,6 @@ pub(super) fn defaults() -> Vec<Rule> {
         verbs: Set::default(),
         scope,
     };
-    let health = ["/healthz*", "/livez*", "/readyz*"].map(Path::new);
+    let health = ["/healthz*", "/livez*", "/readyz*"].map(UrlPath::new);
     vec![rule(Level::None, Scope::Paths(Box::new(health))), rule(Level::Metadata, Scope::All)]
 }

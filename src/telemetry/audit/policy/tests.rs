@@ -1,12 +1,15 @@
+use std::path::Path;
+
 use super::Policy;
 use crate::telemetry::audit::{Level, ObjectRef, RequestRef, Stage, UserRef};
 
 fn policy(rules: &str) -> Policy {
-    Policy::parse(&format!("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n{rules}"), "audit.yaml").unwrap()
+    Policy::parse(&format!("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n{rules}"), Path::new("audit.yaml"))
+        .unwrap()
 }
 
 fn refused(text: &str) -> String {
-    Policy::parse(text, "audit.yaml").unwrap_err().to_string()
+    Policy::parse(text, Path::new("audit.yaml")).unwrap_err().to_string()
 }
 
 /// `what` is `group/resource/subresource:namespace/name`, or a path that begins with `/`.
@@ -122,7 +125,7 @@ fn stages_are_omitted_by_the_policy_and_by_the_rule() {
     let text = "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\nomitManagedFields: true\n\
                 rules:\n- {level: Metadata, verbs: [get], omitStages: [Panic], omitManagedFields: false}\n\
                 - {level: Metadata}\n";
-    let policy = Policy::parse(text, "audit.yaml").unwrap();
+    let policy = Policy::parse(text, Path::new("audit.yaml")).unwrap();
     let decide = |verb| {
         let user = UserRef::ANONYMOUS;
         policy.decide(&RequestRef { cluster: "", user, verb, path: "/", object: None })
@@ -149,22 +152,30 @@ fn the_default_policy_records_all_but_health() {
 }
 
 #[test]
-fn a_bad_policy_is_refused_with_its_place() {
+fn a_bad_policy_is_refused_with_its_place_and_field() {
     let head = "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n";
     for (text, expected) in [
-        (format!("{head}- level: Metadata\n  verb: [get]\n"), "unknown field `verb`"),
-        (format!("{head}- level: All\n"), "unknown variant `All`"),
-        (format!("{head}- verbs: [get]\n"), "missing field `level`"),
+        (format!("{head}- level: Metadata\n  verb: [get]\n"), "audit.yaml:5:3: rules[0].verb: unknown field"),
+        (format!("{head}- level: All\n"), "audit.yaml:4:10: rules[0].level: expected one of `None`, `Metadata`"),
+        (format!("{head}- verbs: [get]\n"), "audit.yaml:4:3: rules[0]: `level` is missing"),
         (
-            format!("{head}- level: None\n- level: None\n  nonResourceURLs: ['version']\n"),
-            "audit.yaml:5:3: rules[1].nonResourceURLs: `version` does not begin with `/`",
+            format!("{head}- level: None\n- level: None\n  nonResourceURLs: ['/a', 'version']\n"),
+            "audit.yaml:6:27: rules[1].nonResourceURLs[1]: `version` does not begin with `/`",
         ),
         (format!("{head}- {{level: None, nonResourceURLs: ['/a*b']}}\n"), "`/a*b` has a `*` that is not its last"),
         (format!("{head}- {{level: None, nonResourceURLs: [/a], namespaces: [b]}}\n"), "not about both"),
-        (format!("{head}- {{level: None, resources: [{{group: apps/v1}}]}}\n"), "`apps/v1` is not the name of an API"),
+        (
+            format!("{head}- {{level: None, resources: [{{}}, {{group: apps/v1}}]}}\n"),
+            "rules[0].resources[1].group: `apps/v1` is not the name of an API",
+        ),
         (format!("{head}- {{level: None, resources: [{{resourceNames: [a]}}]}}\n"), "names need at least one resource"),
-        ("apiVersion: audit.k8s.io/v1beta1\nkind: Policy\nrules: []\n".to_owned(), "audit.yaml:1:13: apiVersion: `aud"),
-        ("apiVersion: audit.k8s.io/v1\nkind: Policy\n".to_owned(), "missing field `rules`"),
+        (
+            "apiVersion: audit.k8s.io/v1beta1\nkind: Policy\nrules: []\n".to_owned(),
+            "audit.yaml:1:1: apiVersion: expected `audit.k8s.io/v1`, found `audit.k8s.io/v1beta1`",
+        ),
+        ("apiVersion: audit.k8s.io/v1\nkind: Policy\n".to_owned(), "`rules` is missing"),
+        (format!("{head}- level: None\n---\nkind: Policy\n"), "a second document"),
+        (String::new(), "`apiVersion` is missing"),
     ] {
         let error = refused(&text);
         assert!(error.contains(expected), "`{error}` does not say `{expected}`");
@@ -173,6 +184,14 @@ fn a_bad_policy_is_refused_with_its_place() {
 }
 
 #[test]
+fn every_bad_rule_of_a_policy_is_told() {
+    let text = "apiVersion: v1\nkind: Policy\nrules:\n- {level: None, nonResourceURLs: [a]}\n- level: None\n- {level: None, nonResourceURLs: [b]}\n";
+    let told = refused(text);
+    assert_eq!(told.lines().count(), 3, "{told}");
+}
+
+#[test]
 fn the_example_in_the_repository_is_accepted() {
-    Policy::parse(include_str!("../../../../config/audit-policy.yaml"), "config/audit-policy.yaml").unwrap();
+    let example = include_str!("../../../../config/audit-policy.yaml");
+    Policy::parse(example, Path::new("config/audit-policy.yaml")).unwrap();
 }
