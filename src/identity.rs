@@ -109,7 +109,10 @@ impl Identity {
         world: &World,
         now: Timestamp,
     ) -> Result<Self, Unauthenticated> {
-        // A connection outlives the moment at which TLS looked at the dates.
+        // A connection outlives the moment at which TLS looked at the authorities and the dates.
+        if certificate.is_withdrawn() {
+            return Err(Unauthenticated::Unknown);
+        }
         if certificate.not_after <= now || now < certificate.not_before {
             return Err(Unauthenticated::Expired);
         }

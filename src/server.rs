@@ -10,12 +10,13 @@ pub mod observe;
 pub mod reload;
 pub mod run;
 pub mod tls;
+pub mod trust;
 pub mod workers;
 
 use std::{
     collections::HashMap,
     net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -24,6 +25,7 @@ use tokio::sync::watch;
 
 pub use run::{ServeError, run};
 
+use self::{tls::Tls, trust::Trust};
 use crate::{config::units::Cidr, world::Feed};
 
 /// Where the server is in its life.
@@ -65,6 +67,8 @@ pub struct ConnectionLimits {
 pub struct Shared {
     /// The current TLS configuration.
     pub tls: ArcSwap<rustls::ServerConfig>,
+    /// Who vouches for client certificates.
+    pub trust: Trust,
     /// Limits of connections.
     pub limits: ConnectionLimits,
     /// Whose `X-Forwarded-For` is believed.
@@ -77,9 +81,10 @@ pub struct Shared {
 }
 
 impl Shared {
-    fn new(tls: Arc<rustls::ServerConfig>, limits: ConnectionLimits, trusted_proxies: Vec<Cidr>, feed: Feed) -> Self {
+    fn new(tls: Tls, limits: ConnectionLimits, trusted_proxies: Vec<Cidr>, feed: Feed) -> Self {
         Self {
-            tls: ArcSwap::new(tls),
+            tls: ArcSwap::new(tls.config),
+            trust: Trust::new(tls.clients),
             limits,
             trusted_proxies,
             phase: watch::Sender::new(Phase::Serving),

@@ -94,6 +94,11 @@ impl Target {
 }
 
 impl Basis {
+    /// Whether it was opened with a certificate that no authority in force vouches for any more.
+    fn is_withdrawn(&self) -> bool {
+        matches!(&self.presented, Presented::Certificate(certificate) if certificate.is_withdrawn())
+    }
+
     /// Every user whose change bears on the stream.
     fn users(&self) -> impl Iterator<Item = &Arc<str>> {
         std::iter::once(&self.user).chain(self.target.as_ref().map(|target| &target.user))
@@ -231,7 +236,7 @@ impl Streams {
     ) -> Registration {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let signal = Arc::new(Signal::default());
-        {
+        let withdrawn = {
             let mut open = self.lock();
             if let Presented::Token(hash) = &basis.presented {
                 open.by_token.entry(*hash).or_default().insert(id);
@@ -243,11 +248,14 @@ impl Streams {
             if let Some(end) = basis.expires_at {
                 open.expiries.insert((end, id));
             }
+            // Read under the lock: a withdrawal either finds the entry or is seen here.
+            let withdrawn = basis.is_withdrawn();
             let entry = Entry { basis, kind, path: path.into(), since: now, signal: Arc::clone(&signal) };
             open.entries.insert(id, entry);
-        }
+            withdrawn
+        };
         let world = self.watch.load();
-        if world.generation() != generation {
+        if world.generation() != generation || withdrawn {
             self.judge(&[id], &world, now);
         }
         Registration { id, signal, streams: Arc::clone(self) }
@@ -277,6 +285,13 @@ impl Streams {
                 entry.signal.set(End::Revoked);
             }
         }
+    }
+
+    /// Ends the streams whose certificate was withdrawn.
+    pub fn end_withdrawn(&self) {
+        let open = self.lock();
+        let withdrawn = open.entries.values().filter(|entry| entry.basis.is_withdrawn());
+        withdrawn.for_each(|entry| entry.signal.set(End::Revoked));
     }
 
     /// Ends all watches and followed logs, spread evenly over `span`; upgrades live on.

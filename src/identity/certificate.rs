@@ -1,12 +1,15 @@
 //! Client certificates: the common name is a user principal, each organisation a group principal.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use jiff::Timestamp;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-/// What a verified client certificate says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a verified client certificate says. Two are equal when they are the same certificate.
+#[derive(Debug)]
 pub struct PeerCertificate {
     /// `x509_user://<common name>`; the User that lists it among its `principalIds` is the caller.
     pub principal: Arc<str>,
@@ -18,7 +21,16 @@ pub struct PeerCertificate {
     pub not_after: Timestamp,
     /// SHA-256 of the certificate.
     pub fingerprint: [u8; 32],
+    withdrawn: AtomicBool,
 }
+
+impl PartialEq for PeerCertificate {
+    fn eq(&self, other: &Self) -> bool {
+        self.fingerprint == other.fingerprint
+    }
+}
+
+impl Eq for PeerCertificate {}
 
 impl PeerCertificate {
     /// Reads a certificate that the TLS layer has verified against the client authority.
@@ -45,7 +57,18 @@ impl PeerCertificate {
             not_before: Timestamp::from_second(certificate.validity().not_before.timestamp()).ok()?,
             not_after: Timestamp::from_second(certificate.validity().not_after.timestamp()).ok()?,
             fingerprint,
+            withdrawn: AtomicBool::new(false),
         })
+    }
+
+    /// Says that no authority in force vouches for it any more, on a connection that was made when one did.
+    pub fn withdraw(&self) {
+        self.withdrawn.store(true, Ordering::Release);
+    }
+
+    /// Whether it was withdrawn.
+    pub fn is_withdrawn(&self) -> bool {
+        self.withdrawn.load(Ordering::Acquire)
     }
 }
 

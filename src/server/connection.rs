@@ -136,11 +136,13 @@ pub async fn serve(
     address: SocketAddr,
     register: impl FnOnce(Weak<Pulse>) + Send,
 ) {
+    // Before the configuration is read: a change in between is noticed when the certificate is filed.
+    let turn = shared.trust.turn();
     let acceptor = TlsAcceptor::from(shared.tls.load_full());
     let handshake = tokio::time::timeout(shared.limits.tls_handshake, acceptor.accept(stream)).await;
     // A handshake that fails is the client's to notice: scanners and health checks do it all day.
     let Ok(Ok(stream)) = handshake else { return };
-    let (peer, http2) = describe(&shared, &stream, address);
+    let (peer, http2) = describe(&shared, &stream, address, turn);
     let pulse = Arc::new(Pulse {
         started: Instant::now(),
         peer: Arc::clone(&peer),
@@ -187,11 +189,14 @@ pub async fn serve(
     }
 }
 
-fn describe(shared: &Shared, stream: &TlsStream<TcpStream>, address: SocketAddr) -> (Arc<Peer>, bool) {
+fn describe(shared: &Shared, stream: &TlsStream<TcpStream>, address: SocketAddr, turn: u64) -> (Arc<Peer>, bool) {
     let (_, session) = stream.get_ref();
     let http2 = session.alpn_protocol() == Some(b"h2");
-    let certificate = session.peer_certificates().and_then(<[_]>::first);
-    let certificate = certificate.and_then(|der| PeerCertificate::read(der)).map(Arc::new);
+    let certificate = session.peer_certificates().and_then(|chain| {
+        let certificate = Arc::new(PeerCertificate::read(chain.first()?)?);
+        shared.trust.file(&certificate, chain, turn);
+        Some(certificate)
+    });
     let ip = address.ip().to_canonical();
     let forwarded_for = HeaderValue::try_from(ip.to_string()).unwrap_or_else(|_| HeaderValue::from_static("unknown"));
     let trusted = shared.trusted_proxies.iter().any(|network| network.contains(ip));

@@ -151,14 +151,13 @@ async fn serve(config: Arc<ServerConfig>, control: tokio::runtime::Handle) -> Re
         let _ = changed.try_send(());
     })
     .map_err(system("cannot watch the files"))?;
-    tokio::spawn(reload::follow(
-        Arc::clone(&shared),
-        Arc::clone(&metrics),
-        Arc::clone(&audit),
-        Arc::clone(&config),
-        files,
-        inbox,
-    ));
+    let subjects = reload::Subjects {
+        shared: Arc::clone(&shared),
+        workers: Arc::clone(&handles),
+        metrics: Arc::clone(&metrics),
+        audit: Arc::clone(&audit),
+    };
+    tokio::spawn(reload::follow(subjects, Arc::clone(&config), files, inbox));
     acceptor::start(listener, Arc::clone(&shared), Arc::clone(&handles))
         .map_err(system("cannot start the acceptor"))?;
 

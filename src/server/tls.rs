@@ -4,7 +4,11 @@ mod authority;
 
 use std::{path::Path, sync::Arc};
 
-use rustls::{RootCertStore, ServerConfig, crypto::aws_lc_rs, server::WebPkiClientVerifier};
+use rustls::{
+    RootCertStore, ServerConfig,
+    crypto::{CryptoProvider, aws_lc_rs},
+    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
+};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
 pub use authority::{CA_FILE, Own, own};
@@ -37,25 +41,27 @@ impl TlsError {
     }
 }
 
+/// What clients see, and how their certificates are judged.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// For the next connections.
+    pub config: Arc<ServerConfig>,
+    /// The judge of client certificates; none where none is asked for.
+    pub clients: Option<Arc<dyn ClientCertVerifier>>,
+}
+
 /// What clients see, read from these files.
 ///
 /// # Errors
 /// A file that is missing or broken; the text names it.
-pub fn config(certificate: &Path, key: &Path, client_ca: Option<&Path>) -> Result<Arc<ServerConfig>, TlsError> {
+pub fn config(certificate: &Path, key: &Path, client_ca: Option<&Path>) -> Result<Tls, TlsError> {
     let chain = certificates(certificate)?;
     let key_der = PrivateKeyDer::from_pem_file(key).map_err(|error| TlsError::file(key, error))?;
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
-    let builder = match client_ca {
-        Some(path) => {
-            let mut roots = RootCertStore::empty();
-            for authority in certificates(path)? {
-                roots.add(authority).map_err(|error| TlsError::file(path, error))?;
-            }
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-            // A token is as good as a certificate: whoever has none of both is refused by the gateway, with a Status.
-            builder.with_client_cert_verifier(verifier.allow_unauthenticated().build()?)
-        }
+    let clients = client_ca.map(|path| clients(path, provider)).transpose()?;
+    let builder = match &clients {
+        Some(clients) => builder.with_client_cert_verifier(Arc::clone(clients)),
         None => builder.with_no_client_auth(),
     };
     let mut config = builder.with_single_cert(chain, key_der)?;
@@ -63,7 +69,21 @@ pub fn config(certificate: &Path, key: &Path, client_ca: Option<&Path>) -> Resul
     config.ticketer = aws_lc_rs::Ticketer::new()?;
     // One ticket is enough for a client that resumes, and each costs a write at every handshake.
     config.send_tls13_tickets = 1;
-    Ok(Arc::new(config))
+    Ok(Tls { config: Arc::new(config), clients })
+}
+
+/// Judges client certificates by the authorities of a file.
+///
+/// # Errors
+/// The file is missing, or holds no authority.
+pub fn clients(path: &Path, provider: Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for authority in certificates(path)? {
+        roots.add(authority).map_err(|error| TlsError::file(path, error))?;
+    }
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+    // A token is as good as a certificate: whoever has none of both is refused by the gateway, with a Status.
+    Ok(verifier.allow_unauthenticated().build()?)
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
