@@ -4,6 +4,7 @@
 //! cluster adds its own `Authorization`, `Host` or `:authority`, and the connection.
 
 mod body;
+mod check;
 mod circuit;
 mod connect;
 mod credential;
@@ -23,6 +24,7 @@ mod upstream;
 use std::time::Duration;
 
 pub use body::{BodyError, RequestBody, UpstreamBody};
+pub use check::check;
 pub use connect::AddressPolicy;
 pub use error::{BoxError, ConnectError, Origin, SendError};
 pub use json::JsonError;

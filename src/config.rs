@@ -12,6 +12,6 @@ pub mod server;
 pub mod units;
 pub mod yaml;
 
-pub use load::{load, parse};
+pub use load::{load, parse, problem};
 pub use problem::{Problem, Problems};
 pub use server::ServerConfig;

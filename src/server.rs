@@ -4,6 +4,7 @@
 pub mod acceptor;
 pub mod addresses;
 pub mod admin;
+pub mod check;
 pub mod clusters;
 pub mod connection;
 pub mod observe;

@@ -11,6 +11,7 @@ use std::{
 };
 
 use drover::config::manifests;
+use kit::tls::Ca;
 use serde_json::Value;
 
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config");
@@ -97,6 +98,96 @@ fn the_check_refuses_a_cluster_at_an_address_that_is_not_listed() {
     assert!(text.contains("Cluster `c-dev`: 127.0.0.1 port 6443 is refused: it is a loopback address"), "{text}");
     fs::write(folder.path().join("drover.yaml"), "upstream: {allowedAddresses: [127.0.0.0/8]}\n").unwrap();
     stdout(&drover(folder.path(), &["config", "check"]));
+}
+
+#[test]
+fn the_check_reads_the_audit_policy_and_the_certificates_that_serving_would() {
+    let folder = examples();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    let (ca, other) = (Ca::new("a"), Ca::new("b"));
+    let (pair, stranger) = (ca.server(&["drover.example.org"]), other.server(&["drover.example.org"]));
+    write("tls.crt", &pair.certificate);
+    write("tls.key", &pair.key);
+    write("people.crt", &other.pem());
+    write("policy.yaml", "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n- level: Metadata\n");
+    write(
+        "drover.yaml",
+        "listen:\n  tls:\n    certificateFile: tls.crt\n    keyFile: tls.key\n    clientCaFile: people.crt\n\
+         audit:\n  policyFile: policy.yaml\n  log: {path: audit.log}\n  webhook:\n    url: https://audit.example.org\n    caFile: people.crt\n",
+    );
+    let check = || drover(folder.path(), &["config", "check"]);
+    stdout(&check());
+    assert!(!folder.path().join("audit.log").exists() && !folder.path().join("data").exists(), "nothing is written");
+
+    write("tls.key", &stranger.key);
+    write("people.crt", "no PEM");
+    write(
+        "policy.yaml",
+        "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n- level: All\n- {level: None, verb: []}\n",
+    );
+    write("manifests/z.yaml", "apiVersion: v1\nkind: Pod\n");
+    let text = stderr(&check(), 1);
+    for expected in [
+        "drover.yaml:4:5: listen.tls.keyFile: ",
+        "drover.yaml:5:5: listen.tls.clientCaFile: ",
+        "drover.yaml:9:3: audit.webhook: certificate authorities: ",
+        "policy.yaml:4:10: rules[0].level: expected one of `None`, `Metadata`",
+        "policy.yaml:5:17: rules[1].verb: unknown field",
+        "manifests/z.yaml:2:1: kind: expected User",
+    ] {
+        assert!(text.contains(expected), "`{expected}` is missing in\n{text}");
+    }
+    assert_eq!(text.lines().count(), 6, "{text}");
+
+    write("tls.crt", "no PEM");
+    let text = stderr(&check(), 1);
+    assert!(text.contains("listen.tls.certificateFile: ") && !text.contains("listen.tls.keyFile"), "{text}");
+}
+
+#[test]
+fn the_check_reads_what_a_cluster_is_reached_with() {
+    let folder = examples();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    let (ca, other) = (Ca::new("a"), Ca::new("b"));
+    let (pair, stranger) = (ca.client("drover:gateway", &[]), other.client("drover:gateway", &[]));
+    write("ca.crt", &ca.pem());
+    write("client.crt", &pair.certificate);
+    write("client.key", &pair.key);
+    write("token", "a-token\n");
+    let clusters = |user: &str| {
+        write(
+            "c.kubeconfig",
+            &format!(
+                "clusters: [{{name: a, cluster: {{server: 'https://kube.example.org', certificate-authority: ca.crt}}}}]\n\
+                 users: [{{name: a, user: {user}}}]\ncontexts: [{{name: a, context: {{cluster: a, user: a}}}}]\ncurrent-context: a\n"
+            ),
+        );
+        drover(folder.path(), &["config", "check"])
+    };
+    write(
+        "manifests/c.yaml",
+        "apiVersion: management.cattle.io/v3\nkind: Cluster\nmetadata: {name: c-file}\n\
+         spec: {upstream: {kubeconfig: {file: ../c.kubeconfig}}}\n",
+    );
+    let certificate = "{client-certificate: client.crt, client-key: client.key}";
+    let plugin = |command: &str| {
+        format!("{{exec: {{apiVersion: client.authentication.k8s.io/v1, command: {command}, interactiveMode: Never}}}}")
+    };
+    for good in [certificate.to_owned(), "{tokenFile: token}".to_owned(), plugin("sh")] {
+        stdout(&clusters(&good));
+    }
+    write("client.key", &stranger.key);
+    write("token", "\n");
+    for (bad, expected) in [
+        (certificate.to_owned(), "the client certificate: "),
+        ("{tokenFile: token}".to_owned(), "the token is empty"),
+        ("{tokenFile: missing}".to_owned(), "missing`: No such file"),
+        (plugin("no-such-plugin"), "the plugin `no-such-plugin` is no program"),
+        (plugin("./ca.crt"), "ca.crt` is no program"),
+    ] {
+        let text = stderr(&clusters(&bad), 1);
+        assert!(text.contains("Cluster `c-file`: ") && text.contains(expected), "{bad}: {text}");
+    }
 }
 
 #[test]

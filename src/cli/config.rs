@@ -2,16 +2,17 @@
 
 use clap::Subcommand;
 
-use super::{ConfigFile, Failure, inputs, print};
+use super::{ConfigFile, Failure, print};
 use crate::{
-    config::{ServerConfig, address::AddressPolicy},
-    world::input::Inputs,
+    config::{self, ServerConfig, manifests},
+    server,
 };
 
 /// Checks the server's files, or prints their schema.
 #[derive(Debug, Subcommand)]
 pub(super) enum Config {
-    /// Reads the server's file, the manifests and the kubeconfigs as `serve` would, and reports every problem.
+    /// Reads all that `serve` would read, and reports every problem: the server's file, certificates, the audit policy, the
+    /// manifests, the kubeconfigs and the credentials in them. Asks no server and runs no plugin.
     Check(ConfigFile),
     /// Prints the JSON schema of the server's file, for editors.
     Schema,
@@ -21,10 +22,19 @@ impl Config {
     pub(super) fn run(self) -> Result<(), Failure> {
         match self {
             Self::Check(file) => {
-                let (config, inputs) = inputs::load(&file)?;
-                let refused = refused(&config, &inputs);
-                if !refused.is_empty() {
-                    return Err(Failure(refused.join("\n")));
+                let config = config::load(&file.config).map_err(Failure::new)?;
+                let mut wrong: Vec<String> =
+                    server::check::server(&file.config, &config).iter().map(ToString::to_string).collect();
+                let inputs = match manifests::load(config.manifests()) {
+                    Ok(inputs) => inputs,
+                    Err(problems) => {
+                        wrong.extend(problems.iter().map(ToString::to_string));
+                        return Err(Failure(wrong.join("\n")));
+                    }
+                };
+                wrong.extend(server::check::clusters(&config, &inputs)?);
+                if !wrong.is_empty() {
+                    return Err(Failure(wrong.join("\n")));
                 }
                 print(&format!(
                     "ok: {} users, {} tokens, {} clusters, {} bindings\n",
@@ -40,21 +50,4 @@ impl Config {
             }
         }
     }
-}
-
-/// The clusters whose kubeconfig names an address that is never connected to. Host names are judged by what they resolve to, when
-/// they are connected to.
-fn refused(config: &ServerConfig, inputs: &Inputs) -> Vec<String> {
-    let own = [config.listen.address, config.ops.address];
-    let policy = AddressPolicy::new(&config.upstream.allowed_addresses, &own);
-    let refused = inputs.clusters.iter().filter_map(|cluster| {
-        let connection = &cluster.connection;
-        let address = connection.host.parse().ok().filter(|_| connection.proxy_url.is_none())?;
-        let denied = policy.check(&connection.host, address, connection.port).err()?;
-        let (id, port) = (&cluster.id, connection.port);
-        Some(format!(
-            "Cluster `{id}`: {address} port {port} is refused: {denied}; `upstream.allowedAddresses` can list it"
-        ))
-    });
-    refused.collect()
 }

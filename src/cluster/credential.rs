@@ -76,25 +76,31 @@ impl Source {
         for (path, stamp) in &mut self.stamps {
             *stamp = self::stamp(path).await;
         }
-        let connection = &*self.connection;
-        let mut material = Material::default();
-        if let Some(ca) = &connection.ca {
-            material.ca = Some(read(ca).await?);
-        }
-        match &connection.auth {
-            Auth::ClientCertificate { certificate, key } => {
-                material.client_certificate = Some((read(certificate).await?, read(key).await?));
-            }
-            Auth::Token(token) => material.token = Some(token_of(&read(token).await?)?),
-            Auth::Exec(plugin) => {
-                let given = exec::run(plugin, connection, material.ca.as_ref()).await?;
-                material.token = given.token;
-                material.client_certificate = given.client_certificate;
-                material.expires = given.expires;
-            }
+        let mut material = at_rest(&self.connection).await?;
+        if let Auth::Exec(plugin) = &self.connection.auth {
+            let given = exec::run(plugin, &self.connection, material.ca.as_ref()).await?;
+            material.token = given.token;
+            material.client_certificate = given.client_certificate;
+            material.expires = given.expires;
         }
         Ok(material)
     }
+}
+
+/// What data and files say of a credential, without running any program.
+pub(super) async fn at_rest(connection: &Connection) -> Result<Material, Arc<str>> {
+    let mut material = Material::default();
+    if let Some(ca) = &connection.ca {
+        material.ca = Some(read(ca).await?);
+    }
+    match &connection.auth {
+        Auth::ClientCertificate { certificate, key } => {
+            material.client_certificate = Some((read(certificate).await?, read(key).await?));
+        }
+        Auth::Token(token) => material.token = Some(token_of(&read(token).await?)?),
+        Auth::Exec(_) => {}
+    }
+    Ok(material)
 }
 
 fn token_of(bytes: &Pem) -> Result<Secret<Arc<str>>, Arc<str>> {

@@ -61,6 +61,12 @@ pub fn parse(text: &str, file: &Path, folder: &Path) -> Result<ServerConfig, Pro
     }
 }
 
+/// A problem of one field of the server's file that only who uses the value can see, such as what is in a file it names.
+pub fn problem(path: &Path, field: &str, message: impl Into<String>) -> Problem {
+    let (documents, _) = yaml::read(&fs::read_to_string(path).unwrap_or_default());
+    Problem::field(path, documents.first().unwrap_or(&Document::empty()), field, message)
+}
+
 fn resolve(config: &mut ServerConfig, folder: &Path) {
     let mut fix = |path: &mut PathBuf| *path = folder.join(&*path);
     fix(&mut config.data_dir.0);

@@ -47,7 +47,7 @@ pub enum AuditError {
     #[error(transparent)]
     Policy(#[from] Problems),
     /// The file cannot be opened.
-    #[error("audit log `{}` cannot be opened", path.display())]
+    #[error("audit log `{}` cannot be opened: {source}", path.display())]
     Open {
         /// The file.
         path: PathBuf,

@@ -42,6 +42,14 @@ pub struct Webhook {
     task: JoinHandle<()>,
 }
 
+/// Whether `settings` name a server that can be sent to, as far as files tell.
+///
+/// # Errors
+/// A file that is missing or broken, a URL that is none.
+pub fn check(settings: &AuditWebhook) -> Result<(), WebhookError> {
+    target::poster(settings).map(drop)
+}
+
 impl Webhook {
     pub fn start(settings: &AuditWebhook, queue: Arc<Queue>, control: &Handle) -> Result<Self, WebhookError> {
         let (sender, batches) = unbounded_channel();

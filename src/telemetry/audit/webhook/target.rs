@@ -19,7 +19,7 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum WebhookError {
     /// A file cannot be read.
-    #[error("`{}` cannot be read", path.display())]
+    #[error("`{}` cannot be read: {source}", path.display())]
     Read {
         /// The file.
         path: PathBuf,

@@ -1,0 +1,71 @@
+//! What serving would read at its start, read without serving: every problem at once, nothing written, nobody asked.
+
+use std::{io, path::Path, sync::Arc};
+
+use rustls::crypto::aws_lc_rs;
+
+use super::tls::{self, TlsError};
+use crate::{
+    cluster,
+    config::{self, Problems, address::AddressPolicy, server::ServerConfig},
+    telemetry::audit,
+    world::input::{Connection, Inputs},
+};
+
+/// Everything that is wrong with what the server's file at `path` names; each with the field that names it.
+pub fn server(path: &Path, config: &ServerConfig) -> Problems {
+    let mut problems = Problems::default();
+    let mut wrong = |field: &str, message: String| problems.push(config::problem(path, field, message));
+    let tls = &config.listen.tls;
+    if let (Some(certificate), Some(key)) = (&tls.certificate_file, &tls.key_file)
+        && let Err(error) = tls::config(certificate, key, None)
+    {
+        // Whatever is not told of a file is that the two do not go together.
+        let field = match &error {
+            TlsError::File { path, .. } if **path == **certificate => "listen.tls.certificateFile",
+            _ => "listen.tls.keyFile",
+        };
+        wrong(field, error.to_string());
+    }
+    if let Some(authorities) = &tls.client_ca_file
+        && let Err(error) = tls::clients(authorities, Arc::new(aws_lc_rs::default_provider()))
+    {
+        wrong("listen.tls.clientCaFile", error.to_string());
+    }
+    if let Some(webhook) = &config.audit.webhook
+        && let Err(error) = audit::check_webhook(webhook)
+    {
+        wrong("audit.webhook", error.to_string());
+    }
+    if let Err(found) = audit::policy(&config.audit) {
+        problems.extend(found);
+    }
+    problems.sorted()
+}
+
+/// The clusters that could not be called: at an address that is never connected to, or with a credential that does not hold
+/// together. Host names are judged by what they resolve to, when they are connected to; plugins are not run.
+///
+/// # Errors
+/// When the system gives no runtime.
+pub fn clusters(config: &ServerConfig, inputs: &Inputs) -> io::Result<Vec<String>> {
+    let own = [config.listen.address, config.ops.address];
+    let policy = AddressPolicy::new(&config.upstream.allowed_addresses, &own);
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let mut found = Vec::new();
+    for cluster in &inputs.clusters {
+        let id = &cluster.id;
+        found.extend(refused(&policy, &cluster.connection).map(|why| format!("Cluster `{id}`: {why}")));
+        found.extend(
+            runtime.block_on(cluster::check(&cluster.connection)).err().map(|why| format!("Cluster `{id}`: {why}")),
+        );
+    }
+    Ok(found)
+}
+
+fn refused(policy: &AddressPolicy, connection: &Connection) -> Option<String> {
+    let port = connection.port;
+    let address = connection.host.parse().ok().filter(|_| connection.proxy_url.is_none())?;
+    let denied = policy.check(&connection.host, address, port).err()?;
+    Some(format!("{address} port {port} is refused: {denied}; `upstream.allowedAddresses` can list it"))
+}
