@@ -18,7 +18,7 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) fn run(self) -> Result<(), Failure> {
         let config = config::load(&self.file.config).map_err(Failure::new)?;
-        telemetry::log::init(&config.telemetry.log).map_err(Failure::new)?;
+        let _log = telemetry::log::init(&config.telemetry.log).map_err(Failure::new)?;
         server::run(config).map_err(Failure::new)
     }
 }

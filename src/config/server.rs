@@ -105,11 +105,14 @@ pub struct Log {
     pub format: LogFormat,
     /// `error`, `warn`, `info`, `debug` or `trace`; also by part, such as `info,drover::cluster=debug`. Default `info`.
     pub level: String,
+    /// Lines of one message about one cluster that are written in a minute; how many more there were is told after it.
+    /// Default 10; 0: all. Lines of `debug` and `trace` are all written.
+    pub repeats: u32,
 }
 
 impl Default for Log {
     fn default() -> Self {
-        Self { format: LogFormat::default(), level: "info".to_owned() }
+        Self { format: LogFormat::default(), level: "info".to_owned(), repeats: 10 }
     }
 }
 

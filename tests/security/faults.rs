@@ -152,3 +152,29 @@ async fn an_answer_that_breaks_off_is_broken_off_for_the_client_too() {
     other.clear_routes();
     assert_recovers(&scene).await;
 }
+
+/// What goes wrong again and again is told a few times, then counted.
+#[tokio::test]
+async fn a_fault_that_repeats_does_not_fill_the_log() {
+    let scene = Scene::with(|folder| {
+        folder.set("telemetry.log.repeats", 2).set("drain.delay", "0s");
+    })
+    .await;
+    let rejected = async || scene.gateway.metric("drover_config_reloads_total", &["result=\"rejected\""]).await;
+    for round in 1..=5_u8 {
+        scene.gateway.folder().write_manifest("broken", &format!("kind: Nothing\n#{}\n", "x".repeat(round.into())));
+        kit::wait::until("the reload", || async { (rejected().await >= f64::from(round)).then_some(()) }).await;
+    }
+    scene.gateway.sigterm();
+    scene.gateway.wait_for_exit(Duration::from_secs(20)).await;
+    let lines = scene.gateway.log_lines();
+    let told = |text: &str| {
+        lines.iter().filter(|line| line["message"].as_str().is_some_and(|line| line.starts_with(text))).count()
+    };
+    assert_eq!(told("the manifests are not taken into force"), 2);
+    let counted = lines.iter().find(|line| line["message"] == "repeated lines were left out").expect("a count");
+    assert!(counted["left_out"].as_u64().unwrap() >= 3, "{counted}");
+    assert_eq!(counted["level"], "WARN");
+    assert!(counted["line"].as_str().unwrap().contains("broken.yaml"), "{counted}");
+    assert!(counted.get("cluster").is_none(), "{counted}");
+}
