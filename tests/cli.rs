@@ -234,6 +234,9 @@ fn the_schema_is_json_and_the_version_names_itself() {
     assert_eq!(at(&schema, "/title"), "drover.yaml");
     let version = stdout(&drover(folder.path(), &["version"]));
     assert!(version.starts_with(concat!("drover ", env!("CARGO_PKG_VERSION"), "\n")), "{version}");
+    let said = |key: &str| version.lines().find_map(|line| line.strip_prefix(key)).unwrap();
+    assert!(said("built by: ").starts_with("rustc 1."), "{version}");
+    assert!(!said("commit: ").is_empty() && !said("features: ").is_empty(), "{version}");
 }
 
 /// T1, T2.
@@ -314,6 +317,14 @@ fn a_kubeconfig_has_the_users_clusters_as_contexts_with_authority_and_token() {
     assert_eq!(at(&config, "/clusters/1/cluster/server"), "https://localhost:8443/k8s/clusters/c-two");
     assert_eq!(at(&config, "/clusters/0/cluster/certificate-authority-data"), "UEVN");
     assert_eq!(at(&config, "/users/0/user/token"), token.trim());
+
+    let by_name = ["kubeconfig", "--user", "u-alice", "--token-stdin"];
+    let printed = stdout(&drover_reading(folder.path(), &by_name, &token));
+    assert_eq!(printed, fs::read_to_string(&file).unwrap());
+    let both = [&by_name[..], &["--token-file", "-"]].concat();
+    assert!(stderr(&drover(folder.path(), &both), 2).contains("--token-file"));
+    let text = stderr(&drover_reading(folder.path(), &by_name, "drover_guess"), 1);
+    assert!(text.contains("--token-stdin: it is no token of User `u-alice`"), "{text}");
 
     let text = stderr(&drover(folder.path(), &["kubeconfig", "--user", "u-bob"]), 1);
     assert!(text.contains("no User `u-bob`"), "{text}");

@@ -5,7 +5,7 @@ use std::{
     fs,
     io::{self, Read, Write},
     os::unix::fs::OpenOptionsExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -28,7 +28,10 @@ use crate::{
 Example:
   drover token create --user u-alice --write manifests > alice.token
   drover kubeconfig --user u-alice --token-file alice.token -o alice.kubeconfig
-  kubectl --kubeconfig alice.kubeconfig get pods")]
+  kubectl --kubeconfig alice.kubeconfig get pods
+With the token in no file:
+  drover token create --user u-alice --write manifests |
+    drover kubeconfig --user u-alice --token-stdin -o alice.kubeconfig")]
 pub(super) struct Kubeconfig {
     #[command(flatten)]
     file: ConfigFile,
@@ -38,6 +41,9 @@ pub(super) struct Kubeconfig {
     /// A file that holds the user's token; `-` is standard input. Default: no token is written.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    /// Reads the user's token on standard input, as `--token-file -` does.
+    #[arg(long, conflicts_with = "token_file")]
+    token_stdin: bool,
     /// The gateway's URL. Default: `listen.publicUrl`, else the address that the running server wrote down.
     #[arg(long, value_name = "URL")]
     server: Option<String>,
@@ -52,11 +58,15 @@ impl Kubeconfig {
         if !inputs.users.iter().any(|user| *user.name == *self.user) {
             return Err(Failure(format!("--user: no User `{}` among the manifests", self.user)));
         }
-        let token = self.token_file.as_deref().map(read_token).transpose()?;
+        let (option, file) = match self.token_file {
+            Some(file) => ("--token-file", Some(file)),
+            None => ("--token-stdin", self.token_stdin.then(|| PathBuf::from("-"))),
+        };
+        let token = file.as_deref().map(|file| read_token(option, file)).transpose()?;
         if let Some(token) = &token
             && !inputs.tokens.iter().any(|known| known.hash == TokenHash::of(token) && *known.user == *self.user)
         {
-            return Err(Failure(format!("--token-file: it is no token of User `{}`", self.user)));
+            return Err(Failure(format!("{option}: it is no token of User `{}`", self.user)));
         }
         let server = match self.server {
             Some(server) => server.trim_end_matches('/').to_owned(),
@@ -75,14 +85,14 @@ impl Kubeconfig {
     }
 }
 
-fn read_token(path: &std::path::Path) -> Result<String, Failure> {
+fn read_token(option: &str, path: &Path) -> Result<String, Failure> {
     let mut text = String::new();
     let read = if path.as_os_str() == "-" {
         io::stdin().take(64 * 1024).read_to_string(&mut text)
     } else {
         fs::File::open(path).and_then(|file| file.take(64 * 1024).read_to_string(&mut text))
     };
-    read.map_err(|error| Failure(format!("--token-file: {}: {error}", path.display())))?;
+    read.map_err(|error| Failure(format!("{option}: {}: {error}", path.display())))?;
     Ok(text.trim().to_owned())
 }
 
