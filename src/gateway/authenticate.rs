@@ -1,7 +1,10 @@
 //! Who calls? One credential, read strictly; one hash; one look-up. No IO, no write.
+//!
+//! Nothing but the token's hash is looked up, and by it alone: the work for a token that nobody has is that for one that
+//! somebody has, and the user name beside a password is not read at all.
 
 use apimachinery::credential;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, Uri, header, uri::Authority};
 use jiff::Timestamp;
 
 use super::{Peer, Refusal};
@@ -24,9 +27,10 @@ pub struct Authenticated {
 /// Reads the one credential of a request: `Authorization`, a WebSocket subprotocol, or the connection's certificate.
 ///
 /// # Errors
-/// No credential, an unreadable one, more than one, or one that proves nothing.
+/// No credential, an unreadable one, more than one, one that proves nothing, or one that a page of another origin uses.
 pub fn authenticate(
     headers: &HeaderMap,
+    uri: &Uri,
     peer: &Peer,
     upgrade: bool,
     world: &World,
@@ -50,6 +54,73 @@ pub fn authenticate(
         (None, Some(certificate)) => Presented::Certificate(std::sync::Arc::clone(certificate)),
         (None, None) => return Err(Refusal::Anonymous),
     };
+    if headers.contains_key(header::ORIGIN) && is_ambient(token.is_some(), headers) && is_foreign(headers, uri) {
+        return Err(Refusal::ForeignOrigin);
+    }
     let identity = Identity::of(&presented, world, now)?;
     Ok(Authenticated { identity, presented, protocols })
+}
+
+/// Whether a browser adds this credential by itself, whichever page asks: a client certificate, a password it remembers.
+fn is_ambient(token: bool, headers: &HeaderMap) -> bool {
+    let basic = |value: &HeaderValue| value.as_bytes().get(..5).is_some_and(|it| it.eq_ignore_ascii_case(b"basic"));
+    !token || headers.get(header::AUTHORIZATION).is_some_and(basic)
+}
+
+/// Whether the page that asks, as its browser says, is not one of the host that is asked (H14).
+fn is_foreign(headers: &HeaderMap, uri: &Uri) -> bool {
+    let header = |name| {
+        let mut lines = headers.get_all(name).iter();
+        lines.next().filter(|_| lines.next().is_none())?.to_str().ok()
+    };
+    let host = uri.authority().map(Authority::as_str).or_else(|| header(header::HOST));
+    let origin = header(header::ORIGIN).and_then(|origin| origin.strip_prefix("https://"));
+    let plain = |host: &str| host.strip_suffix(":443").unwrap_or(host).to_ascii_lowercase();
+    origin.is_none() || origin.map(plain) != host.map(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[(header::HeaderName, &'static str)]) -> HeaderMap {
+        lines.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect()
+    }
+
+    /// H14.
+    #[test]
+    fn an_origin_is_foreign_unless_it_is_the_very_host_that_is_asked() {
+        let http1 = Uri::from_static("/version");
+        let http2 = Uri::from_static("https://drover.example.org:8443/version");
+        for (host, origin, foreign) in [
+            ("drover.example.org", "https://drover.example.org", false),
+            ("drover.example.org", "https://Drover.Example.org:443", false),
+            ("drover.example.org:443", "https://drover.example.org", false),
+            ("drover.example.org:8443", "https://drover.example.org", true),
+            ("drover.example.org", "http://drover.example.org", true),
+            ("drover.example.org", "https://drover.example.org.evil.example", true),
+            ("drover.example.org", "null", true),
+            ("drover.example.org", "", true),
+        ] {
+            let headers = headers(&[(header::HOST, host), (header::ORIGIN, origin)]);
+            assert_eq!(is_foreign(&headers, &http1), foreign, "{host} {origin}");
+        }
+        let own = headers(&[(header::ORIGIN, "https://drover.example.org:8443")]);
+        assert!(!is_foreign(&own, &http2));
+        let twice = [(header::ORIGIN, "https://drover.example.org:8443"), (header::ORIGIN, "https://evil.example")];
+        assert!(is_foreign(&headers(&twice), &http2));
+    }
+
+    /// T5: after this nothing of the user name exists that later work could depend on.
+    #[test]
+    fn a_password_is_looked_up_by_its_hash_whoever_it_is_said_to_be_of() {
+        let presented = |user: &str| {
+            let basic = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, format!("{user}:drover_guess"));
+            let mut headers = HeaderMap::new();
+            headers.insert(header::AUTHORIZATION, format!("Basic {basic}").parse().unwrap());
+            let token = credential::read_authorization(&headers).unwrap().unwrap();
+            TokenHash::of(token.expose())
+        };
+        assert!(presented("u-ann") == presented("u-nobody") && presented("u-ann") == presented(&"x".repeat(5000)));
+    }
 }

@@ -42,6 +42,9 @@ pub enum Refusal {
     /// The credential proves nothing.
     #[error(transparent)]
     Unauthenticated(#[from] Unauthenticated),
+    /// A page of another origin uses what the browser adds by itself.
+    #[error("a page of another origin cannot use a client certificate or a remembered password")]
+    ForeignOrigin,
     /// The guard says no.
     #[error("{denied}")]
     Denied {
@@ -120,6 +123,7 @@ impl Refusal {
                 )
             }
             Self::Denied { cluster, .. } => Status::unavailable(format!("cluster `{cluster}`: {self}")),
+            Self::ForeignOrigin => Status::forbidden("", "", "", &self.to_string()),
             Self::BadImpersonation(error) if error.code() == StatusCode::FORBIDDEN => {
                 Status::forbidden("", "", "", &self.to_string())
             }
@@ -153,6 +157,7 @@ impl Refusal {
             Self::Host => ("host", Source::Client),
             Self::NoSuchPath => ("path", Source::Client),
             Self::Credential(_) | Self::Anonymous | Self::Unauthenticated(_) => ("unauthenticated", Source::Client),
+            Self::ForeignOrigin => ("origin", Source::Client),
             Self::Denied { denied: Denied::NotAMember | Denied::TooManyGroups(_), .. } => ("denied", Source::Client),
             Self::Denied { .. } => ("unpublished", Source::Gateway),
             Self::BadImpersonation(_) | Self::Impersonation { .. } => ("impersonation", Source::Client),

@@ -129,9 +129,15 @@ async fn to_cluster(
 
     // One snapshot for the whole decision: what it is decided by is what is compared when a stream registers.
     let world = gateway.watch.load();
-    let authenticated =
-        authenticate::authenticate(request.headers(), peer, wanted.is_some(), &world, exchange.received())
-            .map_err(|refusal| failed(worker, exchange, refusal))?;
+    let authenticated = authenticate::authenticate(
+        request.headers(),
+        request.uri(),
+        peer,
+        wanted.is_some(),
+        &world,
+        exchange.received(),
+    )
+    .map_err(|refusal| failed(worker, exchange, refusal))?;
     let identity = &authenticated.identity;
     exchange.called_by(&identity.user.name);
 

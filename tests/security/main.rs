@@ -17,6 +17,7 @@ mod frames;
 mod framing;
 mod identity;
 mod large;
+mod origins;
 mod real;
 mod revoke;
 mod scene;

@@ -1,6 +1,6 @@
 //! Paths, methods and queries: what routing reads is what policy reads is what the cluster gets.
 
-use kit::{client::empty, fake::Reply, gateway::Gateway};
+use kit::{client::empty, fake::Reply};
 
 use crate::{Scene, assert_status, raw};
 
@@ -123,29 +123,4 @@ async fn repeated_query_keys_and_unknown_methods_are_refused() {
     for answer in scene.both_as_ann("GET", "/api/v1/namespaces/x?command=a&command=b", &[]).await {
         assert_eq!(answer.status(), 200);
     }
-}
-
-/// H14: until there are sessions, a cookie is no credential at all, whatever the `Origin`.
-#[tokio::test]
-async fn a_cookie_authenticates_nothing_from_any_origin() {
-    let scene = Scene::new().await;
-    scene.fake.route("", "/api/v1/namespaces/n/pods/p/exec", Reply::upgrade_echo());
-    let names = ["R_SESS", "session", "token", "drover", "authorization"];
-    let cookie = names.map(|name| format!("{name}={}", scene.token)).join("; ");
-    for origin in ["https://evil.example.org", "null", &scene.gateway.url()] {
-        for method in ["GET", "POST", "DELETE"] {
-            let headers = [("cookie", &*cookie), ("origin", origin)];
-            for answer in scene.both(method, "/api/v1/namespaces/n/configmaps", &headers).await {
-                assert_status(&answer, 401);
-            }
-        }
-        let path = Gateway::path("c-a", "/api/v1/namespaces/n/pods/p/exec?command=sh");
-        let bytes = format!(
-            "GET {path} HTTP/1.1\r\nHost: {}\r\nCookie: {cookie}\r\nOrigin: {origin}\r\nConnection: Upgrade\r\n\
-             Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-            scene.gateway.address()
-        );
-        assert_eq!(raw(&scene.endpoint(), bytes).await.codes(), [401]);
-    }
-    assert!(scene.passed("/api/v1/namespaces/n").is_empty());
 }
