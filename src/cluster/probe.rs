@@ -28,6 +28,9 @@ const SOON: Duration = Duration::from_secs(1);
 const WITHIN: Duration = Duration::from_secs(10);
 /// The longest answer, in bytes: some 100,000 names.
 const LIMIT: usize = 8 * 1024 * 1024;
+/// The namespace whose rules are asked for: one that cannot be. A review must name one and joins the rules of its `RoleBinding`s to
+/// those of the cluster, but users and groups belong to no namespace: what a RoleBinding says of them lets nobody impersonate.
+const NOWHERE: &str = "drover:nowhere";
 /// Names newly asked for one by one in a round, of a cluster that cannot list its rules.
 const SINGLY: usize = 64;
 /// Such questions under way at once.
@@ -221,7 +224,7 @@ impl Cluster {
     /// rules completely, the `wanted` names are asked one by one.
     pub async fn published(self: &Arc<Self>, wanted: &Wanted) -> Result<Published, ProbeError> {
         let everything = json!({ "verb": "*", "group": "*", "resource": "*" });
-        let rules = self.review("selfsubjectrulesreviews", "SelfSubjectRulesReview", json!({ "namespace": "default" }));
+        let rules = self.review("selfsubjectrulesreviews", "SelfSubjectRulesReview", json!({ "namespace": NOWHERE }));
         let (rules, administrator) = tokio::join!(rules, self.may(everything));
         let (mut published, complete) = rules::read(&rules?);
         published.administrator = administrator?;

@@ -4,14 +4,14 @@ use std::{
 };
 
 use drover::{
-    cluster::{CONTROL, Call, Wanted},
+    cluster::{CONTROL, Call, Cluster, Wanted},
     world::input::{Auth, Connection, Names},
 };
 use futures_util::future::join_all;
-use http::StatusCode;
+use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyExt as _;
 use kit::cluster::RealCluster;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     fake::{connection, data, registry, token},
@@ -22,6 +22,18 @@ fn reached(cluster: &RealCluster, auth: Auth) -> Arc<Connection> {
     let url = cluster.server_url();
     let address = url.trim_start_matches("https://").parse().unwrap();
     connection(address, &cluster.ca_pem(), auth)
+}
+
+/// What the cluster answers the gateway's account about itself.
+async fn review(cluster: &Arc<Cluster>, kind: &str, spec: &Value) -> Value {
+    let path = format!("/apis/authorization.k8s.io/v1/{}s", kind.to_lowercase());
+    let body = json!({ "apiVersion": "authorization.k8s.io/v1", "kind": kind, "spec": spec });
+    let within = Duration::from_secs(5);
+    let headers = HeaderMap::new();
+    let (status, answer) =
+        cluster.json(CONTROL, Method::POST, &path, headers, Some(&body), 1 << 20, within).await.unwrap();
+    assert!(status.is_success(), "{answer}");
+    answer
 }
 
 /// The apiserver ends a connection by GOAWAY every fiftieth request, with others under way on it.
@@ -85,6 +97,21 @@ async fn a_real_apiserver_tells_what_may_be_impersonated() {
     real.bind_user("drover:gateway", "drover:impersonate").await;
     let registry = registry();
     let cluster = registry.put(&Arc::from("c1"), &reached(&real, token(real.token_for("drover:gateway"))));
+    // Of a RoleBinding RBAC takes this for a rule about users in a namespace, of which there are none.
+    let role = json!({ "metadata": { "name": "drover:more" }, "rules": [
+        { "apiGroups": [""], "resources": ["users", "groups"], "verbs": ["impersonate"] },
+    ] });
+    real.create(&format!("{api}/clusterroles"), &role).await;
+    let subject = json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "drover:gateway" });
+    let role_ref = json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "drover:more" });
+    let binding = json!({ "metadata": { "name": "more" }, "subjects": [subject], "roleRef": role_ref });
+    real.create(&format!("{api}/namespaces/default/rolebindings"), &binding).await;
+    let default = json!({ "namespace": "default" });
+    kit::wait::until("the cluster to list the binding's rules", || async {
+        let answer = review(&cluster, "SelfSubjectRulesReview", &default).await;
+        answer.to_string().contains(r#""resources":["users","groups"]"#).then_some(())
+    })
+    .await;
     let wanted = Wanted { users: vec!["u-3".into()], groups: vec!["system:masters".into()] };
     let names = |names: &[&str]| Names::Only(names.iter().map(|name| Arc::from(*name)).collect());
     let deadline = Instant::now() + Duration::from_secs(10);
@@ -99,17 +126,25 @@ async fn a_real_apiserver_tells_what_may_be_impersonated() {
     assert_eq!(published.users, names(&["u-1", "u-2"]));
     assert_eq!(published.extras, names(&["drover.io/token"]));
     assert!(published.uids && !published.administrator);
+    for (resource, name, allowed) in
+        [("users", "u-1", true), ("users", "u-9", false), ("groups", "system:masters", false)]
+    {
+        let attributes = json!({ "verb": "impersonate", "resource": resource, "name": name });
+        let spec = json!({ "resourceAttributes": attributes });
+        let answer = review(&cluster, "SelfSubjectAccessReview", &spec).await;
+        assert_eq!(answer["status"]["allowed"], allowed, "{resource} {name}");
+    }
 
     let admin = registry.put(&Arc::from("c2"), &reached(&real, token(real.admin_token())));
     assert!(admin.published(&Wanted::default()).await.unwrap().administrator);
 
-    let mut as_user = http::HeaderMap::new();
+    let mut as_user = HeaderMap::new();
     as_user.insert("impersonate-user", "u-1".parse().unwrap());
     let path = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
     let body = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview" });
     let within = Duration::from_secs(5);
     let (status, answer) =
-        cluster.json(CONTROL, http::Method::POST, path, as_user, Some(&body), 10_000, within).await.unwrap();
+        cluster.json(CONTROL, Method::POST, path, as_user, Some(&body), 10_000, within).await.unwrap();
     assert!(status.is_success(), "{answer}");
     assert_eq!(answer["status"]["userInfo"]["username"], "u-1");
 }
