@@ -127,7 +127,7 @@ impl Exchange {
         self.cluster = Some(cluster.into());
         self.read_as = method.clone();
         self.routing = routing;
-        self.verb = Verb::from_kubernetes(info.verb.as_str());
+        self.verb = info.verb.into();
     }
 
     /// Says who calls, before it is known what they may.
@@ -246,6 +246,7 @@ impl Drop for Exchange {
         // Where the client went away before anything was decided, the policy hears of it now.
         self.decide(None);
         record::write(self, Stage::ResponseComplete);
+        self.describe();
     }
 }
 

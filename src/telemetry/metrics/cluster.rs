@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use apimachinery::request_info;
+
 use super::{super::shard::Slots, Writer};
 
 /// What kind of call a request is: Kubernetes' verbs, and what does not fit them.
@@ -51,22 +53,6 @@ impl Verb {
         Self::Other,
     ];
 
-    /// The class of a Kubernetes verb.
-    pub fn from_kubernetes(verb: &str) -> Self {
-        match verb {
-            "get" => Self::Get,
-            "list" => Self::List,
-            "watch" => Self::Watch,
-            "create" | "post" => Self::Create,
-            "update" | "put" => Self::Update,
-            "patch" => Self::Patch,
-            "delete" => Self::Delete,
-            "deletecollection" => Self::DeleteCollection,
-            "connect" => Self::Connect,
-            _ => Self::Other,
-        }
-    }
-
     /// The value of the label `verb`.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -80,6 +66,24 @@ impl Verb {
             Self::DeleteCollection => "deletecollection",
             Self::Connect => "connect",
             Self::Other => "other",
+        }
+    }
+}
+
+impl From<request_info::Verb> for Verb {
+    fn from(verb: request_info::Verb) -> Self {
+        use request_info::Verb as Asked;
+        match verb {
+            Asked::Get => Self::Get,
+            Asked::List => Self::List,
+            Asked::Watch => Self::Watch,
+            Asked::Create | Asked::Post => Self::Create,
+            Asked::Update | Asked::Put => Self::Update,
+            Asked::Patch => Self::Patch,
+            Asked::Delete => Self::Delete,
+            Asked::DeleteCollection => Self::DeleteCollection,
+            Asked::Proxy => Self::Connect,
+            Asked::Head | Asked::Options | Asked::None => Self::Other,
         }
     }
 }
