@@ -16,11 +16,7 @@ mod streams;
 
 use std::sync::{Arc, Weak};
 
-use kit::{
-    cluster::RealCluster,
-    gateway::{ConfigFolder, Gateway},
-    kubectl::Kubectl,
-};
+use kit::{cluster::RealCluster, gateway::Gateway, kubectl::Kubectl};
 use serde_json::json;
 use tokio::sync::Mutex;
 
@@ -50,15 +46,12 @@ impl House {
     async fn build() -> Self {
         let cluster = RealCluster::builder().name("a").kwok(true).audit(true).start().await;
         cluster.create_pod("default", "web").await;
-        let folder = ConfigFolder::new();
-        folder.add_real_cluster("c-a", &cluster).await;
-        folder.add_user_with("u-ann", &json!({"username": "ann", "metadata": {"uid": "uid-ann"}}));
-        folder.add_user("u-ben");
-        let (ann, ben) = (folder.add_token("u-ann"), folder.add_token("u-ben"));
-        folder.add_binding("c-a", "u-ann", "cluster-admin").add_binding("c-a", "u-ben", "view");
-        folder.publish(DROVER, "c-a", &cluster).await;
-        let gateway = Gateway::start(DROVER, folder).await;
-        gateway.wait_for_cluster("c-a", &ann).await;
+        let (gateway, ann) = Gateway::before(DROVER, &cluster, |folder| {
+            folder.add_user_with("u-ann", &json!({"username": "ann", "metadata": {"uid": "uid-ann"}}));
+            folder.add_user("u-ben").add_binding("c-a", "u-ben", "view");
+        })
+        .await;
+        let ben = gateway.folder().add_token("u-ben");
         gateway.wait_for_cluster("c-a", &ben).await;
         Self { gateway, cluster, ann, ben }
     }

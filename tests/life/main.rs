@@ -35,15 +35,7 @@ fn status(answer: &Response<Bytes>, code: StatusCode) -> Value {
     status
 }
 
-/// A gateway before one cluster `c-a`, in which ann may do everything.
+/// See [`Gateway::before`].
 async fn before(cluster: &RealCluster, change: impl FnOnce(&ConfigFolder)) -> (Gateway, String) {
-    let folder = ConfigFolder::new();
-    folder.add_real_cluster("c-a", cluster).await;
-    folder.add_user("u-ann").add_binding("c-a", "u-ann", "cluster-admin");
-    let token = folder.add_token("u-ann");
-    change(&folder);
-    folder.publish(DROVER, "c-a", cluster).await;
-    let gateway = Gateway::start(DROVER, folder).await;
-    gateway.wait_for_cluster("c-a", &token).await;
-    (gateway, token)
+    Gateway::before(DROVER, cluster, change).await
 }

@@ -39,6 +39,7 @@ pub use folder::{ClusterOptions, ConfigFolder, token_hash};
 
 use crate::{
     client::{Endpoint, kubeconfig_with_token},
+    cluster::RealCluster,
     kubectl::Kubectl,
     process::{Process, Spec},
     wait,
@@ -73,6 +74,24 @@ impl Gateway {
         let (address, ops) = addresses(&process, &folder).await;
         let ca = folder.own_ca();
         Self { folder, binary, process, address, ops, ca }
+    }
+
+    /// A gateway before one real cluster, `c-a`, in which `u-ann` may do everything; with her token. `change` is made before
+    /// the roles are published and the start.
+    pub async fn before(
+        binary: impl AsRef<Path>,
+        cluster: &RealCluster,
+        change: impl FnOnce(&ConfigFolder),
+    ) -> (Self, String) {
+        let folder = ConfigFolder::new();
+        folder.add_real_cluster("c-a", cluster).await;
+        folder.add_user("u-ann").add_binding("c-a", "u-ann", "cluster-admin");
+        let token = folder.add_token("u-ann");
+        change(&folder);
+        folder.publish(binary.as_ref(), "c-a", cluster).await;
+        let gateway = Self::start(binary, folder).await;
+        gateway.wait_for_cluster("c-a", &token).await;
+        (gateway, token)
     }
 
     /// Starts it again after it ended, on the same folder; the ports are others unless the folder sets them.
