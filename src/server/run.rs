@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
@@ -62,6 +63,7 @@ pub enum ServeError {
 /// Whatever keeps it from starting; the text says what to change.
 pub fn run(config: ServerConfig) -> Result<(), ServeError> {
     let system = |what| move |error| ServeError::System(what, error);
+    open_files(config.limits.max_connections);
     std::fs::create_dir_all(config.data_dir()).map_err(system("cannot make the data folder"))?;
     let control = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -170,6 +172,19 @@ async fn serve(config: Arc<ServerConfig>, control: tokio::runtime::Handle) -> Re
     tokio::join!(audit.close(CLOSING), gateway.tracer.close(CLOSING));
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Raises the number of files that this process may have open to what the system lets it: the soft limit is mostly that of a
+/// shell, and every connection is a file, as is every one to a cluster.
+fn open_files(connections: u32) {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+    let wanted = 2 * u64::from(connections);
+    if let Some(most) = getrlimit(Resource::Nofile).current.filter(|most| *most < wanted) {
+        tracing::warn!(most, wanted, "the system allows fewer open files than `limits.maxConnections` may need");
+    }
 }
 
 async fn until_told() -> io::Result<()> {
