@@ -49,6 +49,38 @@ async fn names_of_an_identity_provider_never_become_groups_or_headers() {
     assert_eq!(scene.passed("/api/v1/namespaces/cert").len(), 4);
 }
 
+/// H9: as much as a certificate can carry; with more than 64 KiB it is none to any TLS library.
+#[tokio::test]
+async fn five_thousand_groups_or_one_of_sixty_kilobytes_sign_in_and_reach_no_header() {
+    let ca = Ca::new("people");
+    let scene = Scene::with(|folder| {
+        folder.set_client_ca(&ca.pem());
+        folder.add_user_with("u-ann", &json!({"principalIds": ["x509_user://ann"]}));
+        // One of the many is bound, to see that it is found among them.
+        folder.add_binding_of("group", "c-a", "edit", &json!({"groupPrincipalName": "x509_group://zzz"}));
+    })
+    .await;
+    let path = "/k8s/clusters/c-a/api/v1/namespaces/many";
+    let mut many: Vec<String> = (0..4999_u32).map(|number| format!("{number:x}")).collect();
+    many.push("zzz".into());
+    let before = scene.gateway.process().resident();
+    for groups in [many, vec!["g".repeat(60 << 10)]] {
+        let endpoint = scene.endpoint().certificate(ca.client_with_groups("ann", &groups));
+        let answer = endpoint.get(path, "").await;
+        assert_eq!(answer.status(), 200, "{} groups", groups.len());
+        let passed = scene.passed("/api/v1/namespaces/many").pop().unwrap();
+        assert_eq!(passed.impersonated_user().as_deref(), Some("u-ann"));
+        let edit = "drover:c-a:cluster:edit".to_owned();
+        let expected = if groups.len() > 1 { vec![edit, GROUP.to_owned()] } else { vec![GROUP.to_owned()] };
+        assert_eq!(passed.impersonated_groups(), expected);
+        let bytes: usize = passed.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        assert!(bytes < 2048, "{bytes} bytes of headers");
+    }
+    scene.assert_serves().await;
+    let grown = scene.gateway.process().resident().saturating_sub(before);
+    assert!(grown < 32 << 20, "{grown} bytes more");
+}
+
 /// H9 and T7's first part: a certificate of another authority, or one that ran out, is no credential.
 #[tokio::test]
 async fn a_certificate_of_a_stranger_or_of_the_past_signs_nobody_in() {
