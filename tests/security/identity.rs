@@ -11,7 +11,7 @@ use crate::{
     scene::assert_is_ann,
 };
 
-async fn http1_and_http2_clusters() -> [Scene; 2] {
+pub(crate) async fn http1_and_http2_clusters() -> [Scene; 2] {
     let one = Scene::of(FakeApiserver::builder().http1_only().start(), |_| {}).await;
     let two = Scene::of(FakeApiserver::builder().http2_only().start(), |_| {}).await;
     [one, two]

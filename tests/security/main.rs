@@ -11,6 +11,7 @@
 
 mod credentials;
 mod doors;
+mod edges;
 mod faults;
 mod flood;
 mod frames;
