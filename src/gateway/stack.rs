@@ -21,7 +21,10 @@ use super::{
     streams::{Basis, Kind, Registration},
     upgrade::{self, Wanted},
 };
-use crate::{cluster::UpstreamBody, telemetry::metrics::StreamKind};
+use crate::{
+    cluster::UpstreamBody,
+    telemetry::metrics::{Source, StreamKind},
+};
 
 /// Serves one request. Never fails: what goes wrong becomes a `Status`.
 pub async fn serve(worker: Arc<Worker>, peer: Arc<Peer>, mut request: Request<Incoming>) -> Response<Body> {
@@ -52,7 +55,13 @@ pub async fn serve(worker: Arc<Worker>, peer: Arc<Peer>, mut request: Request<In
             None => refuse(&Refusal::BadUpgrade("this connection cannot be upgraded"), &mut exchange, None),
         },
         Err((refusal, response)) => {
-            tracing::debug!(audit_id = %exchange.audit_id(), %refusal, "request refused");
+            if refusal.cause().1 == Source::Gateway {
+                // Clients show little of a 503: whoever runs the gateway must hear what only they can set right.
+                let cluster = exchange.cluster.as_deref();
+                tracing::warn!(cluster, %refusal, "a request was refused for a reason on the gateway's side");
+            } else {
+                tracing::debug!(audit_id = %exchange.audit_id(), %refusal, "request refused");
+            }
             response
         }
     }

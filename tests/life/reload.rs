@@ -106,6 +106,8 @@ async fn a_broken_manifest_keeps_the_last_good_state_and_new_roles_are_used_once
     gateway.wait_for_status("c-a", MAPS, &cat, 503).await;
     let told = status(&gateway.get("c-a", MAPS, &cat).await, StatusCode::SERVICE_UNAVAILABLE);
     assert!(told["message"].as_str().unwrap().contains("drover cluster rbac"), "{told}");
+    // kubectl shows none of it: the log does.
+    assert!(gateway.log().contains("user `u-cat` is bound here but not yet published"));
     folder.publish(DROVER, "c-a", &cluster).await;
     gateway.wait_for_status("c-a", MAPS, &cat, 200).await;
 }
