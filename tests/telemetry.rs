@@ -302,7 +302,7 @@ async fn a_policy_that_is_read_again_holds_from_the_next_request_on() {
     log.reload(&settings).unwrap();
     assert_eq!(log.decide(&pods()).level, Level::None);
     with_policy(folder.path(), "- lvl: Metadata\n", Audit::default());
-    assert!(log.reload(&settings).unwrap_err().to_string().contains("unknown field `lvl`"));
+    assert!(log.reload(&settings).unwrap_err().to_string().contains("rules[0].lvl: unknown field"));
     assert_eq!(log.decide(&pods()).level, Level::None);
 }
 
