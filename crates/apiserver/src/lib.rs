@@ -1,5 +1,5 @@
 //! A Kubernetes API in a library: the embedded management plane, called in-process.
 
 pub mod builtin;
-pub mod validation;
 pub mod store;
+pub mod validation;

@@ -6,18 +6,21 @@
 //!
 //! Revisions are etcd's: one global counter that starts at 1; a transaction has one revision, however many objects it writes.
 
+mod backup;
 mod entry;
 mod event;
 mod feed;
 mod key;
 mod labels;
 mod log;
+mod seal;
 mod snapshot;
 mod tree;
 mod writer;
 
 use std::{
     fmt, io,
+    path::Path,
     sync::{Arc, mpsc},
     time::Duration,
 };
@@ -25,12 +28,14 @@ use std::{
 use tokio::sync::{Semaphore, oneshot};
 
 pub use self::{
+    backup::{BackupError, Restored, restore},
     entry::{Draft, Entry, Parts, Row, TooLong},
     event::{Event, Retention, Unavailable},
     feed::{Batch, Watch, WatchEnd},
     key::{Key, Range},
     labels::{Labels, LabelsView, Pairs},
-    log::{Log, LogError, MemoryLog, Record},
+    log::{Log, LogError, MemoryLog, Record, Sealed, Sealing, SqliteLog},
+    seal::{KeyError, MasterKey},
     snapshot::{Entries, Snapshot},
 };
 
@@ -228,6 +233,14 @@ impl Store {
         if self.messages.send(writer::Message::Compact(to, done)).is_ok() {
             let _ = answer.await;
         }
+    }
+
+    /// Writes the newest state to a new file at `to`, encrypted as `sealing` says. Commits go on meanwhile. Gives the revision.
+    pub async fn backup(&self, to: &Path, sealing: Option<Sealing>) -> Result<Revision, BackupError> {
+        let (snapshot, to) = (self.snapshot(), to.to_owned());
+        tokio::task::spawn_blocking(move || backup::write(&snapshot, &to, sealing))
+            .await
+            .unwrap_or(Err(BackupError::Interrupted))
     }
 
     /// Why writing is refused, while it is.

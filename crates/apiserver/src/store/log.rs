@@ -1,10 +1,12 @@
 //! What makes commits durable: a log of the states of objects, in the order of their revisions.
 
 mod memory;
+mod sqlite;
 
 use std::{path::PathBuf, sync::Arc};
 
 pub use memory::MemoryLog;
+pub use sqlite::{Sealed, Sealing, SqliteLog};
 
 use super::{
     Revision,

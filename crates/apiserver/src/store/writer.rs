@@ -57,6 +57,8 @@ struct Writer {
     retry: Option<Instant>,
     /// Whether the log has work for quiet moments.
     untended: bool,
+    /// Whether the last quiet moment was too short for all of it.
+    more: bool,
 }
 
 /// Reads the log and starts the writer.
@@ -88,6 +90,7 @@ pub(super) fn start(
         compacted,
         retry: None,
         untended: true,
+        more: false,
     };
     thread::Builder::new().name("store-write".into()).spawn(move || writer.run(&inbox))?;
     Ok((shared, messages))
@@ -144,7 +147,8 @@ impl Writer {
         let mut stopping = None;
         while stopping.is_none() {
             let mut batch = Vec::new();
-            match inbox.recv_timeout(self.options.tick) {
+            let wait = if self.more { BRIEFLY } else { self.options.tick };
+            match inbox.recv_timeout(wait) {
                 Ok(message) => {
                     let mut next = Some(message);
                     let mut bytes = 0;
@@ -301,6 +305,7 @@ impl Writer {
                 false
             });
         }
+        self.more = self.retry.is_none() && (self.untended || self.shared.history().has_garbage() > 0);
     }
 
     fn compact(&mut self, to: Revision) {
@@ -308,7 +313,11 @@ impl Writer {
             let newest = self.shared.root.load().revision;
             self.shared.history().compact(to.min(newest));
         }
-        self.clean(0);
+        while self.retry.is_none()
+            && (self.shared.history().has_garbage() > 0 || self.shared.history().compacted() > self.compacted)
+        {
+            self.clean(0);
+        }
     }
 
     /// Removes from the log what is forgotten, down to `leave` rows.
@@ -318,10 +327,8 @@ impl Writer {
         }
         let (to, rows) = {
             let mut history = self.shared.history();
-            if history.compacted() == self.compacted && history.has_garbage() <= leave {
-                return;
-            }
-            if leave > 0 && history.has_garbage() <= leave {
+            let little = history.has_garbage() <= leave;
+            if little && (leave > 0 || history.compacted() == self.compacted) {
                 return;
             }
             (history.compacted(), history.garbage(GARBAGE))
@@ -388,6 +395,9 @@ fn chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+/// How long it waits between two pieces of such work.
+const BRIEFLY: Duration = Duration::from_millis(1);
 
 /// How long the writer waits for a commit before it does what was put off.
 pub(super) const TICK: Duration = Duration::from_secs(1);
