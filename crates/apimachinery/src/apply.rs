@@ -158,7 +158,7 @@ pub fn updated(live: Option<&Value>, mut new: Value, context: &Context<'_>) -> V
         }
     };
     let given = take_managed_fields(&mut new);
-    let mut owners = owners_of_write(live, given.as_ref().and_then(Value::as_array), context);
+    let mut owners = owners_of_write(live, given, context);
     let tracked = !owners.is_empty() || !has_uid(live);
     if tracked && update_owners(live, &new, &mut owners, context, context.manager).is_err() {
         if let Some(entries) = managed_fields(live) {
@@ -176,28 +176,26 @@ pub fn updated(live: Option<&Value>, mut new: Value, context: &Context<'_>) -> V
 /// # Errors
 /// Conflicts with other owners unless `force` is set; an object that is not of the endpoint's kind or of its schema.
 pub fn applied(live: Option<&Value>, config: &Value, force: bool, context: &Context<'_>) -> Result<Value, ApplyError> {
-    let empty;
-    let live = match (live, context.empty) {
-        (Some(live), _) | (None, Some(live)) => live,
-        (None, None) => {
-            empty = empty_object(context);
-            &empty
-        }
-    };
-    let owners = Owners::decode(managed_fields(live))
+    let mut live = live.or(context.empty).cloned().unwrap_or_else(|| empty_object(context));
+    let entries = take_managed_fields(&mut live).map(list).unwrap_or_default();
+    let owners = Owners::decode(entries)
         .map_err(|error| ApplyError::Failed(format!("failed to decode managed fields: {error}")))?;
     check_kind(config, context)?;
-    let (mut object, owners) = match apply_once(live, config, owners.clone(), force, context) {
-        Err(ApplyError::Conflicts(conflicts)) if context.manager == last_applied::MANAGER => {
-            let Some(allowed) = last_applied::fields(live, context) else { return Err(conflicts.into()) };
-            let mut left = conflicts.0.clone();
-            left.retain(|conflict| !allowed.has(&conflict.path.0));
-            if !left.is_empty() {
-                return Err(Conflicts::new(left).into());
+    let (mut object, owners) = if context.manager == last_applied::MANAGER {
+        match apply_once(&live, config, owners.clone(), force, context) {
+            Err(ApplyError::Conflicts(conflicts)) => {
+                let Some(allowed) = last_applied::fields(&live, context) else { return Err(conflicts.into()) };
+                let mut left = conflicts.0.clone();
+                left.retain(|conflict| !allowed.has(&conflict.path.0));
+                if !left.is_empty() {
+                    return Err(Conflicts::new(left).into());
+                }
+                apply_once(&live, config, owners, true, context)?
             }
-            apply_once(live, config, owners, true, context)?
+            result => result?,
         }
-        result => result?,
+    } else {
+        apply_once(&live, config, owners, force, context)?
     };
     if context.manager == last_applied::MANAGER {
         last_applied::update(&mut object, config)?;
@@ -279,17 +277,25 @@ fn update_owners(
 }
 
 /// The owners before a write: those that the request gives, else the live ones.
-fn owners_of_write(live: &Value, given: Option<&Vec<Value>>, context: &Context<'_>) -> Owners {
-    let of_live = || Owners::decode(managed_fields(live)).unwrap_or_default();
+fn owners_of_write(live: &Value, given: Option<Value>, context: &Context<'_>) -> Owners {
+    let of_live = || Owners::of(live).unwrap_or_default();
     if !context.subresource.is_empty() {
         return of_live();
     }
-    if is_reset(given) {
+    if is_reset(given.as_ref().and_then(Value::as_array)) {
         return Owners::default();
     }
-    match Owners::decode(given) {
+    match Owners::decode(given.map(list).unwrap_or_default()) {
         Ok(owners) if !owners.is_empty() => owners,
         _ => of_live(),
+    }
+}
+
+/// A list's items; what is none has none.
+fn list(value: Value) -> Vec<Value> {
+    match value {
+        Value::Array(items) => items,
+        _ => Vec::new(),
     }
 }
 

@@ -53,8 +53,9 @@ pub(super) fn update(object: &mut Value, config: &Value) -> Result<(), ApplyErro
     }
     let mut config = config.clone();
     match annotations_mut(&mut config) {
-        Some(annotations) if annotations.values().all(Value::is_string) => {
+        Some(annotations) if annotations.values().all(|value| value.is_string() || value.is_null()) => {
             annotations.remove(ANNOTATION);
+            read_as_texts(annotations);
         }
         // What is no map of texts counts as none.
         _ => {
@@ -67,12 +68,20 @@ pub(super) fn update(object: &mut Value, config: &Value) -> Result<(), ApplyErro
     let mut text = scalar::encoded(&config);
     text.push('\n');
     let Some(annotations) = annotations_mut(object) else { return Ok(()) };
+    read_as_texts(annotations);
     annotations.insert(ANNOTATION.to_owned(), text.into());
     let size: usize = annotations.iter().map(|(key, value)| key.len() + value.as_str().map_or(0, str::len)).sum();
     if size > ANNOTATIONS_SIZE {
         annotations.remove(ANNOTATION);
     }
     Ok(())
+}
+
+/// A null is the empty text to Kubernetes when it reads annotations to write them back.
+fn read_as_texts(annotations: &mut Map<String, Value>) {
+    for value in annotations.values_mut().filter(|value| value.is_null()) {
+        *value = Value::from("");
+    }
 }
 
 fn annotations_mut(object: &mut Value) -> Option<&mut Map<String, Value>> {

@@ -53,7 +53,7 @@ impl Managed {
     /// # Errors
     /// An entry that is not well-formed.
     pub fn of(object: &Value) -> Result<Vec<Self>, ManagedError> {
-        Ok(Owners::decode(managed_fields(object))?.0.into_iter().map(|owner| owner.entry).collect())
+        Ok(Owners::of(object)?.0.into_iter().map(|owner| owner.entry).collect())
     }
 }
 
@@ -184,17 +184,23 @@ impl Identity {
 }
 
 impl Owners {
+    /// The owners of an object.
+    pub(super) fn of(object: &Value) -> Result<Self, ManagedError> {
+        Self::decode(managed_fields(object).cloned().unwrap_or_default())
+    }
+
     /// Reads `managedFields`; none are no owners.
-    pub(super) fn decode(entries: Option<&Vec<Value>>) -> Result<Self, ManagedError> {
-        let entries = entries.map_or(&[][..], Vec::as_slice);
-        let raw: Vec<Raw<'_>> = match entries.iter().map(Raw::read).collect() {
-            Some(raw) => raw,
+    pub(super) fn decode(mut entries: Vec<Value>) -> Result<Self, ManagedError> {
+        if entries.iter().any(|entry| Raw::read(entry).is_none()) {
             // Kubernetes takes a list with an entry that is no `ManagedFieldsEntry` for no list at all.
-            None => return Ok(Self::default()),
-        };
-        let mut owners = Self(Vec::with_capacity(raw.len()));
-        for (index, entry) in raw.into_iter().enumerate() {
-            let owner = entry.decode(index)?;
+            return Ok(Self::default());
+        }
+        let mut owners = Self(Vec::with_capacity(entries.len()));
+        for (index, entry) in entries.iter_mut().enumerate() {
+            let encoded = entry.get_mut("fieldsV1").map(Value::take).filter(|fields| !fields.is_null());
+            let Some(raw) = Raw::read(entry) else { continue };
+            let entry = raw.decode(index, encoded.as_ref())?;
+            let owner = Owner { entry, encoded };
             let identity = owner.identity();
             match owners.find_mut(&identity) {
                 // The last one of a name counts.
@@ -299,7 +305,7 @@ struct Raw<'v> {
     api_version: &'v str,
     time: Option<Timestamp>,
     fields_type: &'v str,
-    fields: Option<&'v Value>,
+    has_fields: bool,
     subresource: &'v str,
 }
 
@@ -322,12 +328,12 @@ impl<'v> Raw<'v> {
             api_version: text("apiVersion")?,
             time,
             fields_type: text("fieldsType")?,
-            fields: entry.get("fieldsV1").filter(|fields| !fields.is_null()),
+            has_fields: entry.get("fieldsV1").is_some_and(|fields| !fields.is_null()),
             subresource: text("subresource")?,
         })
     }
 
-    fn decode(self, index: usize) -> Result<Owner, ManagedError> {
+    fn decode(self, index: usize, fields: Option<&Value>) -> Result<Managed, ManagedError> {
         let operation = match self.operation {
             "Apply" => Operation::Apply,
             "Update" => Operation::Update,
@@ -343,18 +349,17 @@ impl<'v> Raw<'v> {
                 return Err(ManagedError(format!("invalid fieldsType {other:?} in managed fields entry {index}")));
             }
         }
-        let fields = self.fields.map_or_else(|| Ok(FieldSet::new()), FieldSet::from_fields_v1).map_err(|error| {
+        let fields = fields.map_or_else(|| Ok(FieldSet::new()), FieldSet::from_fields_v1).map_err(|error| {
             ManagedError(format!("error decoding versioned set of manager {:?}: {error}", self.manager))
         })?;
-        let entry = Managed {
+        Ok(Managed {
             manager: self.manager.to_owned(),
             operation,
             api_version: self.api_version.to_owned(),
             time: self.time,
             subresource: self.subresource.to_owned(),
             fields,
-        };
-        Ok(Owner { entry, encoded: self.fields.cloned() })
+        })
     }
 
     fn is_default(&self) -> bool {
@@ -363,7 +368,7 @@ impl<'v> Raw<'v> {
             && self.api_version.is_empty()
             && self.time.is_none()
             && self.fields_type.is_empty()
-            && self.fields.is_none()
+            && !self.has_fields
             && self.subresource.is_empty()
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::element::Element;
-use super::managed::{ManagedError, Operation, Owner, Owners, managed_fields};
+use super::managed::{ManagedError, Operation, Owner, Owners};
 use super::set::FieldSet;
 
 const SCALE: &str = "autoscaling/v1";
@@ -32,7 +32,7 @@ fn find<'p>(paths: &'p [ReplicasPath<'_>], api_version: &str) -> Option<&'p Repl
 /// # Errors
 /// An object whose own `managedFields` are not well-formed.
 pub fn scale_managed_fields(parent: &Value, scale: &mut Value, paths: &[ReplicasPath<'_>]) -> Result<(), ManagedError> {
-    let owners = Owners::decode(managed_fields(parent))?;
+    let owners = Owners::of(parent)?;
     let mut shown = Owners::default();
     for owner in &owners.0 {
         let Some(path) = find(paths, &owner.entry.api_version) else { continue };
@@ -55,8 +55,8 @@ pub fn with_scale_managed_fields(
     api_version: &str,
     paths: &[ReplicasPath<'_>],
 ) -> Result<(), ManagedError> {
-    let before = Owners::decode(managed_fields(parent))?;
-    let mut scaled = Owners::decode(managed_fields(scale))?;
+    let before = Owners::of(parent)?;
+    let mut scaled = Owners::of(scale)?;
     let mut after = Owners::default();
     for mut owner in before.0.iter().cloned() {
         let Some(path) = find(paths, &owner.entry.api_version).map(ReplicasPath::elements) else { continue };

@@ -129,6 +129,25 @@ impl FieldSet {
         })
     }
 
+    /// Whether no field is in both.
+    pub fn is_disjoint(&self, other: &Self) -> bool {
+        let (mut left, mut right) = (self.nodes.iter().peekable(), other.nodes.iter().peekable());
+        while let (Some(one), Some(two)) = (left.peek(), right.peek()) {
+            match one.element.cmp(&two.element) {
+                Ordering::Less => drop(left.next()),
+                Ordering::Greater => drop(right.next()),
+                Ordering::Equal => {
+                    if (one.member && two.member) || !one.children.is_disjoint(&two.children) {
+                        return false;
+                    }
+                    left.next();
+                    right.next();
+                }
+            }
+        }
+        true
+    }
+
     /// The fields in this that are neither in `other` nor within a field that is.
     #[must_use]
     pub fn recursive_difference(&self, other: &Self) -> Self {

@@ -130,13 +130,18 @@ impl<'a> Updater<'a> {
             if writer.is_none_or(|writer| !owner.is(writer)) {
                 let here = changes.iter().find(|(known, _)| *known == owner.entry.api_version);
                 let Some((written, removed)) = here.and_then(|(_, sets)| sets.as_ref()) else { continue };
-                if !force {
-                    let taken = owner.entry.fields.intersection(written);
-                    let identity = owner.identity();
-                    conflicts.extend(taken.paths().into_iter().map(|path| Conflict { owner: identity.clone(), path }));
+                if !owner.entry.fields.is_disjoint(written) {
+                    if !force {
+                        let taken = owner.entry.fields.intersection(written);
+                        let identity = owner.identity();
+                        conflicts
+                            .extend(taken.paths().into_iter().map(|path| Conflict { owner: identity.clone(), path }));
+                    }
+                    let fields = owner.entry.fields.difference(written);
+                    owner.set_fields(fields);
                 }
-                if !written.is_empty() || !removed.is_empty() {
-                    let fields = owner.entry.fields.difference(written).difference(removed);
+                if !owner.entry.fields.is_disjoint(removed) {
+                    let fields = owner.entry.fields.difference(removed);
                     owner.set_fields(fields);
                 }
             }
@@ -154,7 +159,8 @@ impl<'a> Updater<'a> {
     /// What differs in another version. None if it is not served.
     fn compare_in(&self, live: &Value, new: &Value, api_version: &str) -> Result<Option<Comparison>, String> {
         let Some(version) = self.version(api_version) else { return Ok(None) };
-        let old = self.convert(live, api_version).map_err(|why| format!("failed to convert old object: {why}"))?;
+        // Kubernetes has converted the live object before, for the owners' sets, and reports a failure as it is.
+        let old = self.convert(live, api_version)?;
         let new = self.convert(new, api_version).map_err(|why| format!("failed to convert new object: {why}"))?;
         let (Some(old), Some(new)) = (old, new) else { return Ok(None) };
         Ok(Some(compare(Type::root(version.schema), &old, &new).without(version.reset)))
