@@ -183,6 +183,22 @@ fn the_patch_may_order_a_list() {
 }
 
 #[test]
+fn lists_of_many_elements_are_merged_in_time() {
+    let names =
+        |from: usize| -> Vec<Value> { (from..from + 8_000).map(|number| format!("n{number}").into()).collect() };
+    let items = |from: usize| -> Vec<Value> { names(from).into_iter().map(|name| json!({"name": name})).collect() };
+    let deleted: Vec<Value> = names(0).into_iter().map(|name| json!({"name": name, "$patch": "delete"})).collect();
+    let document = json!({"scalars": names(0), "byName": items(0)});
+    for patch in [
+        json!({"scalars": names(4_000), "byName": items(4_000)}),
+        json!({"$deleteFromPrimitiveList/scalars": names(4_000), "byName": deleted}),
+        json!({"$setElementOrder/scalars": [], "scalars": names(4_000), "$setElementOrder/byName": [], "byName": items(4_000)}),
+    ] {
+        strategic(&document, &patch, &schema()).unwrap();
+    }
+}
+
+#[test]
 fn retained_keys_clear_the_others() {
     check(&[
         (

@@ -177,6 +177,7 @@ impl State {
         };
         let failed = |key: &str, why: String| format!("error in move for path: '{key}': {why}");
         let key = place.key.clone().into_owned();
+        let depth_before = place.depth;
         place.get().map_err(|why| failed(&key, why))?;
         let value = place.remove().map_err(|why| failed(&key, why))?;
         let path = operation.path("move")?;
@@ -185,7 +186,9 @@ impl State {
                 "move operation does not apply: doc is missing destination path: {path}: missing value"
             ));
         };
-        place.add(value).map_err(|why| failed(path, why))
+        // A value that moves up or across nests nothing deeper, and need not be walked.
+        let check = place.depth > depth_before;
+        place.add_checked(value, check).map_err(|why| failed(path, why))
     }
 
     fn test(&mut self, operation: &Operation<'_>) -> Result<(), String> {
@@ -273,6 +276,10 @@ impl Place<'_, '_> {
 
     fn set(&mut self, value: Value) -> Result<(), String> {
         self.check_depth(&value)?;
+        self.put(value)
+    }
+
+    fn put(&mut self, value: Value) -> Result<(), String> {
         match &mut *self.container {
             Value::Array(items) => {
                 let index = index_of(&self.key, items.len())?;
@@ -289,7 +296,13 @@ impl Place<'_, '_> {
     }
 
     fn add(&mut self, value: Value) -> Result<(), String> {
-        let Value::Array(items) = &mut *self.container else { return self.set(value) };
+        self.add_checked(value, true)
+    }
+
+    fn add_checked(&mut self, value: Value, check: bool) -> Result<(), String> {
+        let Value::Array(items) = &*self.container else {
+            return if check { self.set(value) } else { self.put(value) };
+        };
         let index = if self.key == "-" {
             items.len()
         } else {
@@ -297,7 +310,9 @@ impl Place<'_, '_> {
                 .map_err(|why| format!("value was not a proper array index: '{}': {why}", self.key))?;
             place_in(asked, items.len() + 1)?
         };
-        self.check_depth(&value)?;
+        if check {
+            self.check_depth(&value)?;
+        }
         if let Value::Array(items) = &mut *self.container {
             items.insert(index, value);
         }

@@ -1,6 +1,6 @@
 //! Lists of the strategy `merge`: scalars as a set, maps by their merge key.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
@@ -29,7 +29,8 @@ pub(super) fn merge_lists(
         (merged, original, patch)
     } else {
         if deletes {
-            return Ok(original.into_iter().filter(|item| !patch.contains(item)).collect());
+            let gone: HashSet<Identity> = patch.iter().map(Identity::of).collect();
+            return Ok(original.into_iter().filter(|item| !gone.contains(&Identity::of(item))).collect());
         }
         (without_duplicates(original.iter().chain(&patch).cloned().collect()), original, patch)
     };
@@ -78,6 +79,7 @@ fn special_elements(
     merge_key: &str,
 ) -> Result<(Vec<Value>, Vec<Value>), PatchError> {
     let mut plain = Vec::with_capacity(patch.len());
+    let mut gone = HashSet::new();
     let mut replace = false;
     for item in patch {
         let Some(directive) = item.get(MARKER) else {
@@ -87,7 +89,7 @@ fn special_elements(
         match directive.as_str() {
             Some("delete") => {
                 let value = item.get(merge_key).ok_or_else(|| no_merge_key(&item, merge_key))?;
-                original.retain(|item| item.get(merge_key) != Some(value));
+                gone.insert(Identity::of(value));
             }
             Some("replace") => replace = true,
             Some("merge") => {
@@ -96,7 +98,13 @@ fn special_elements(
             _ => return Err(bad_patch_type(directive, &item)),
         }
     }
-    Ok(if replace { (plain, Vec::new()) } else { (original, plain) })
+    if replace {
+        return Ok((plain, Vec::new()));
+    }
+    if !gone.is_empty() {
+        original.retain(|item| item.get(merge_key).is_none_or(|value| !gone.contains(&Identity::of(value))));
+    }
+    Ok((original, plain))
 }
 
 fn merge_by_key(
@@ -132,19 +140,9 @@ fn merge_by_key(
     Ok(original)
 }
 
-/// Each scalar once. The last takes the place of one that falls out, as Kubernetes has it; the order is made afterwards.
+/// Each scalar once. Their order is made afterwards.
 fn without_duplicates(mut items: Vec<Value>) -> Vec<Value> {
-    let mut index = 0;
-    while index + 1 < items.len() {
-        let mut later = index + 1;
-        while later < items.len() {
-            if items.get(index) == items.get(later) {
-                items.swap_remove(later);
-            } else {
-                later += 1;
-            }
-        }
-        index += 1;
-    }
+    let mut seen = HashSet::with_capacity(items.len());
+    items.retain(|item| seen.insert(Identity::of(item)));
     items
 }

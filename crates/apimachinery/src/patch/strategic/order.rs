@@ -1,6 +1,6 @@
 //! The order of a merged list: that of `$setElementOrder` before that of the patch before that of the object.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
@@ -8,6 +8,9 @@ use super::directives::{Directive, without_directives};
 use super::lists::{self, ElementType};
 use super::{Fields, MARKER, Shape, bad_type, merge_list_field, no_merge_key};
 use crate::patch::{PatchError, printed};
+
+/// How many elements Go's stable sort sorts by insertion.
+const INSERTION_SORTED: usize = 20;
 
 /// What tells elements of a list apart, as a map's key.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -90,28 +93,18 @@ pub(super) fn merge_ordered_lists(
 /// The object's list as its order is read after the merge. Kubernetes merges in place: elements move up over those that the patch
 /// deletes, and new ones take the places that fall free at the end.
 fn after_merge(mut list: Vec<Value>, patch: &[Value], merge_key: &str) -> Vec<Value> {
-    let directive = |item: &Value| item.get(MARKER).and_then(Value::as_str).map(ToOwned::to_owned);
-    let mut used = list.len();
-    let place = |list: &[Value], used: usize, key: Option<&Value>| {
-        list.iter().take(used).position(|item| item.get(merge_key) == key)
-    };
-    for item in patch.iter().filter(|item| directive(item).as_deref() == Some("delete")) {
-        while let Some(index) = place(&list, used, item.get(merge_key)) {
-            let stale = list.get(used - 1).cloned().unwrap_or_default();
-            list.remove(index);
-            list.insert(used - 1, stale);
-            used -= 1;
-        }
-    }
-    if patch.iter().any(|item| directive(item).as_deref() == Some("replace")) {
+    let identity = |item: &Value| Identity::in_list(item, merge_key, true);
+    let says = |item: &Value, name: &str| item.get(MARKER).and_then(Value::as_str) == Some(name);
+    let places = list.len();
+    let gone: HashSet<Identity> = patch.iter().filter(|item| says(item, "delete")).map(identity).collect();
+    list.retain(|item| !gone.contains(&identity(item)));
+    if patch.iter().any(|item| says(item, "replace")) {
         return list;
     }
+    let mut known: HashSet<Identity> = list.iter().map(identity).collect();
     for item in patch.iter().filter(|item| item.get(MARKER).is_none()) {
-        if place(&list, used, item.get(merge_key)).is_none()
-            && let Some(free) = list.get_mut(used)
-        {
-            *free = item.clone();
-            used += 1;
+        if list.len() < places && known.insert(identity(item)) {
+            list.push(item.clone());
         }
     }
     list
@@ -229,10 +222,14 @@ fn sorted(list: Vec<Value>, order: &[Value], merge_key: &str, of_maps: bool) -> 
     };
     let places = Places::of(order, merge_key, of_maps);
     let mut keyed: Vec<(Option<usize>, Value)> = list.drain(..).map(|item| (places.get(&item), item)).collect();
-    if keyed.iter().all(|(place, _)| place.is_some()) {
-        keyed.sort_by_key(|(place, _)| *place);
+    // Kubernetes' comparison calls an element without a place less than any, and its insertion sort makes of that an order of its
+    // own; beyond what it sorts by insertion, such elements go in front, the last one first.
+    if keyed.len() > INSERTION_SORTED {
+        let (known, unknown): (Vec<_>, Vec<_>) = keyed.into_iter().partition(|(place, _)| place.is_some());
+        let mut sorted = known;
+        sorted.sort_by_key(|(place, _)| *place);
+        keyed = unknown.into_iter().rev().chain(sorted).collect();
     } else {
-        // Kubernetes' comparison calls an element without a place less than any: the order that its insertion sort makes of that.
         for index in 1..keyed.len() {
             let mut at = index;
             while at > 0 && is_less(&keyed, at) {
