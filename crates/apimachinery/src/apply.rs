@@ -44,6 +44,8 @@ pub use scale::{ReplicasPath, scale_managed_fields, with_scale_managed_fields};
 pub use set::FieldSet;
 pub use times::keep_times;
 
+pub(crate) use types::object_meta;
+
 use managed::{Owner, Owners, is_reset, managed_fields, take_managed_fields, whole_seconds};
 use types::Type;
 use updater::{Failure, Updater, identity};

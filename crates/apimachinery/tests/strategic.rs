@@ -183,6 +183,18 @@ fn the_patch_may_order_a_list() {
 }
 
 #[test]
+fn metadata_is_merged_as_object_meta_whatever_the_schema_says() {
+    let owner = |uid: &str| json!({"apiVersion": "v1", "kind": "K", "name": "n", "uid": uid});
+    check(&[(
+        "metadata",
+        json!({"metadata": {"labels": {"a": "1"}, "finalizers": ["x"], "ownerReferences": [owner("1")]}}),
+        json!({"metadata": {"labels": {"b": "2"}, "finalizers": ["y"], "ownerReferences": [owner("2")],
+            "$deleteFromPrimitiveList/annotations": ["z"]}}),
+        json!({"metadata": {"labels": {"a": "1", "b": "2"}, "finalizers": ["y", "x"], "ownerReferences": [owner("2"), owner("1")]}}),
+    )]);
+}
+
+#[test]
 fn lists_of_many_elements_are_merged_in_time() {
     let names =
         |from: usize| -> Vec<Value> { (from..from + 8_000).map(|number| format!("n{number}").into()).collect() };

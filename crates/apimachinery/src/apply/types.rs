@@ -240,7 +240,8 @@ static METADATA: LazyLock<Schema> = LazyLock::new(|| {
         "creationTimestamp": {"type": "string", "format": "date-time"},
         "deletionGracePeriodSeconds": {"type": "integer"},
         "deletionTimestamp": {"type": "string", "format": "date-time"},
-        "finalizers": {"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "set"},
+        "finalizers": {"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "set",
+            "x-kubernetes-patch-strategy": "merge"},
         "generateName": {"type": "string"},
         "generation": {"type": "integer"},
         "labels": {"type": "object", "additionalProperties": {"type": "string"}},
@@ -256,6 +257,7 @@ static METADATA: LazyLock<Schema> = LazyLock::new(|| {
         "name": {"type": "string"},
         "namespace": {"type": "string"},
         "ownerReferences": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["uid"],
+            "x-kubernetes-patch-strategy": "merge", "x-kubernetes-patch-merge-key": "uid",
             "items": {"type": "object", "x-kubernetes-map-type": "atomic", "properties": {
                 "apiVersion": {"type": "string"},
                 "blockOwnerDeletion": {"type": "boolean"},
@@ -269,6 +271,11 @@ static METADATA: LazyLock<Schema> = LazyLock::new(|| {
         "uid": {"type": "string"},
     }}))
 });
+
+/// The schema of `metadata` in any object.
+pub(crate) fn object_meta() -> &'static Schema {
+    &METADATA
+}
 
 fn schema(value: &Value) -> Schema {
     // INVARIANT: the two literals above are schemas; a test reads them.

@@ -7,6 +7,7 @@ mod order;
 use serde_json::{Map, Value};
 
 use super::{PatchError, json_type, printed};
+use crate::apply::object_meta;
 use crate::schema::Schema;
 use directives::{Directive, retain_keys, without_directives, without_nulls};
 
@@ -31,12 +32,24 @@ pub fn strategic(document: &Value, patch: &Value, schema: &Schema) -> Result<Val
         }
     };
     let document = document.as_object().cloned().unwrap_or_default();
-    merge_maps(document, patch, Shape(Some(schema))).map(Value::Object)
+    merge_maps(document, patch, Shape { schema: Some(schema), is_root: true }).map(Value::Object)
 }
 
 /// The schema of a map, where there is one.
 #[derive(Clone, Copy)]
-struct Shape<'s>(Option<&'s Schema>);
+struct Shape<'s> {
+    schema: Option<&'s Schema>,
+    /// Whether it is the object itself, whose `metadata` is an `ObjectMeta` whatever the schema says of it.
+    is_root: bool,
+}
+
+impl<'s> Shape<'s> {
+    const NONE: Self = Self { schema: None, is_root: false };
+
+    const fn of(schema: &'s Schema) -> Self {
+        Self { schema: Some(schema), is_root: false }
+    }
+}
 
 /// What a schema says of merging a field.
 struct Field<'s> {
@@ -50,9 +63,11 @@ struct Field<'s> {
 impl<'s> Shape<'s> {
     /// The schema of the field `name`, and how it is merged. A map that keeps unknown fields has nothing to say of them.
     fn field(self, name: &str) -> Result<(Option<&'s Schema>, Field<'s>), PatchError> {
-        const PLAIN: Field<'static> = Field { shape: Shape(None), strategy: "", merge_key: "" };
-        let Some(schema) = self.0 else { return Ok((None, PLAIN)) };
-        let Some(property) = schema.properties.get(name) else {
+        const PLAIN: Field<'static> = Field { shape: Shape::NONE, strategy: "", merge_key: "" };
+        let Some(schema) = self.schema else { return Ok((None, PLAIN)) };
+        let property =
+            if self.is_root && name == "metadata" { Some(object_meta()) } else { schema.properties.get(name) };
+        let Some(property) = property else {
             if schema.preserves_unknown_fields() {
                 return Ok((None, PLAIN));
             }
@@ -69,7 +84,7 @@ impl<'s> Shape<'s> {
             _ => return Err(PatchError::Unexpected(format!("unexpected patch strategy: [{}]", strategies.join(" ")))),
         };
         let merge_key = property.patch_merge_key.as_deref().unwrap_or_default();
-        Ok((Some(property), Field { shape: Shape(Some(property)), strategy, merge_key }))
+        Ok((Some(property), Field { shape: Shape::of(property), strategy, merge_key }))
     }
 
     fn map_field(self, name: &str) -> Result<Field<'s>, PatchError> {
@@ -82,14 +97,14 @@ impl<'s> Shape<'s> {
             if item.kind == "array" {
                 return Err(PatchError::Unexpected("unexpected slice of slice".to_owned()));
             }
-            return Ok(Field { shape: Shape(Some(item)), ..field });
+            return Ok(Field { shape: Shape::of(item), ..field });
         }
-        Ok(Field { shape: Shape(None), ..field })
+        Ok(Field { shape: Shape::NONE, ..field })
     }
 
     /// The kind of the type that the schema stands for, as Go's reflection names it.
     fn kind(self) -> &'static str {
-        match self.0 {
+        match self.schema {
             Some(schema) if schema.kind == "object" && !schema.properties.is_empty() => "struct",
             Some(schema) if schema.kind == "object" => "map",
             Some(schema) if schema.kind == "array" => "slice",
