@@ -1,0 +1,32 @@
+//! The one way into the store: what a change means for the server itself is done before the caller hears of it.
+
+use apimachinery::status::Status;
+
+use crate::{
+    garbage::Garbage,
+    server::Core,
+    store::{CommitError, Entry, Expect, Key, Malformed, Write},
+};
+
+impl Core {
+    /// Stores one change. What the server itself reads of it, it knows when this returns.
+    pub(crate) async fn commit(&self, key: Key, expect: Expect, write: Write) -> Result<Entry, CommitError> {
+        let collect = Garbage::concerns(&write);
+        let committed = self.store.commit(vec![(key.clone(), expect, write)]).await?;
+        self.rbac.changed(&self.store, &key);
+        self.definitions.changed(&self.store, &self.registry, &key);
+        if collect {
+            self.garbage.wake();
+        }
+        committed.entries.into_iter().next().ok_or(CommitError::Stopped)
+    }
+}
+
+/// What a caller is told of a change that the store did not take.
+pub(crate) fn failed(why: &CommitError) -> Status {
+    match why {
+        CommitError::Malformed(Malformed::TooLong) => Status::too_large("the object is too large to be stored"),
+        CommitError::Conflict { .. } | CommitError::Malformed(_) => Status::internal_error(&why.to_string()),
+        CommitError::ReadOnly(_) | CommitError::Stopped => Status::unavailable(why.to_string()),
+    }
+}

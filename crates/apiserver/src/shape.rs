@@ -1,0 +1,122 @@
+//! What a resource's schema does to an object and says of it.
+//!
+//! The checks of custom resources and their order are those of `apiextensions-apiserver/pkg/registry/customresource`.
+
+use apimachinery::{
+    field::{ErrorType, FieldError, Path},
+    meta::{self, NameRule},
+    schema::{self, Schema},
+};
+use serde_json::Value;
+
+use crate::{
+    builtin, object,
+    registry::Resource,
+    scope::Part,
+    validation::{self, Kind},
+};
+
+/// Drops the fields that the kind does not have and fills in defaults; returns the paths of what was dropped.
+///
+/// # Errors
+/// A field of the metadata that has another type, in the words of Go's reader.
+pub(crate) fn settle(resource: &Resource, object: &mut Value) -> Result<Vec<String>, String> {
+    let mut unknown = schema::metadata::coerce(object)?;
+    let Some(schema) = resource.schema.as_deref() else { return Ok(unknown) };
+    unknown.extend(schema::prune::prune(object, schema));
+    unknown.sort();
+    unknown.dedup();
+    if resource.is_custom() {
+        schema::prune::prune_nulls(object, schema);
+        schema::defaults::apply(object, schema);
+    } else if let Some(definition) = resource.built_in() {
+        builtin::defaults::apply(definition, object);
+    }
+    Ok(unknown)
+}
+
+/// What is wrong with an object; `old` is the one that it replaces.
+pub(crate) fn check(resource: &Resource, part: Part, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
+    let kind = resource.built_in().and_then(|definition| Kind::of(definition.group, definition.plural));
+    let by_kind = match (kind, old) {
+        (Some(kind), Some(old)) => validation::update(kind, part.as_str(), object, old),
+        (Some(kind), None) => validation::create(kind, object),
+        (None, _) if resource.is_custom() => custom(resource, part, object, old),
+        (None, _) => Vec::new(),
+    };
+    match old {
+        Some(old) => meta::validate::on_update(object, old, resource.namespaced, by_kind),
+        None => meta::validate::on_create(object, resource.namespaced, by_kind),
+    }
+}
+
+fn custom(resource: &Resource, part: Part, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
+    let mut errors = wrong_type(resource, object);
+    if !errors.is_empty() {
+        return errors;
+    }
+    errors.extend(match old {
+        Some(old) => meta::validate::update(object, old),
+        None => meta::validate::create(object, resource.namespaced, NameRule::DnsSubdomain),
+    });
+    if let Some(validator) = &resource.validator {
+        errors.extend(match old {
+            Some(old) => validator.validate_update(object, old, &Path::ROOT),
+            None => validator.validate(object, &Path::ROOT),
+        });
+    }
+    let Some(schema) = resource.schema.as_deref() else { return errors };
+    if part == Part::Whole {
+        errors.extend(embedded(object, schema));
+    }
+    errors.extend(match old {
+        Some(old) => schema::lists::validate_update(object, old, schema, &Path::ROOT),
+        None => schema::lists::validate(object, schema, &Path::ROOT),
+    });
+    if errors.iter().any(hides_rules) {
+        let why = "some validation rules were not checked because the object was invalid; correct the existing errors to complete \
+                   validation";
+        errors.push(FieldError::invalid(&Path::ROOT, Value::Null, why));
+    }
+    errors
+}
+
+/// What is wrong with the metadata of resources within the object.
+fn embedded(object: &Value, schema: &Schema) -> Vec<FieldError> {
+    schema::metadata::validate_embedded(object, schema, &Path::ROOT, &|resource, path| {
+        // The checks name fields from the root of what they are given.
+        meta::validate::create(resource, false, NameRule::PathSegment)
+            .into_iter()
+            .map(|error| {
+                let below = error.field.strip_prefix("metadata").unwrap_or(&error.field);
+                FieldError { field: format!("{path}{below}"), ..error }
+            })
+            .collect()
+    })
+}
+
+/// Whether the object is so wrong that rules about it would say nothing: `hasBlockingErr` of `customresource/strategy.go`.
+fn hides_rules(error: &FieldError) -> bool {
+    matches!(
+        error.kind,
+        ErrorType::NotSupported
+            | ErrorType::Required
+            | ErrorType::TooLong
+            | ErrorType::TooMany
+            | ErrorType::TypeInvalid
+    )
+}
+
+/// `ValidateTypeMeta` of `customresource/validator.go`.
+fn wrong_type(resource: &Resource, object: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let kind = object::text(object, "kind");
+    if kind != resource.kind {
+        errors.push(FieldError::invalid(&Path::ROOT.child("kind"), kind, format!("must be {}", resource.kind)));
+    }
+    let (version, expected) = (object::text(object, "apiVersion"), resource.api_version());
+    if version != expected {
+        errors.push(FieldError::invalid(&Path::ROOT.child("apiVersion"), version, format!("must be {expected}")));
+    }
+    errors
+}
