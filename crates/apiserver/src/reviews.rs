@@ -1,0 +1,123 @@
+//! Questions that are answered and not stored: access reviews, rules reviews, token reviews, and who one is.
+//!
+//! See `k8s.io/kubernetes/pkg/registry/authorization` and `…/authentication`.
+
+use apimachinery::status::Status;
+use policy::{reviews, rules::Rule};
+use serde_json::{Map, Value, json};
+
+use crate::{caller::Caller, failure::Outcome, object, registry::Resource, scope::Scope};
+
+/// Says whose a token is.
+pub trait Tokens: Send + Sync {
+    /// The owner of `token`, if it is valid for one of `audiences` (any, when there are none), and the audiences it is valid for.
+    fn owner(&self, token: &str, audiences: &[String]) -> Option<(Caller, Vec<String>)>;
+}
+
+/// A kind of question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Review {
+    Access(reviews::Review),
+    SelfSubjectRules,
+    SelfSubject,
+    Token,
+}
+
+impl Review {
+    /// The question that a resource stands for.
+    pub(crate) fn of(resource: &Resource) -> Option<Self> {
+        if resource.is_custom() {
+            return None;
+        }
+        match (resource.group.as_str(), resource.plural.as_str()) {
+            (reviews::GROUP, "subjectaccessreviews") => Some(Self::Access(reviews::Review::SubjectAccess)),
+            (reviews::GROUP, "selfsubjectaccessreviews") => Some(Self::Access(reviews::Review::SelfSubjectAccess)),
+            (reviews::GROUP, "localsubjectaccessreviews") => Some(Self::Access(reviews::Review::LocalSubjectAccess)),
+            (reviews::GROUP, "selfsubjectrulesreviews") => Some(Self::SelfSubjectRules),
+            ("authentication.k8s.io", "selfsubjectreviews") => Some(Self::SelfSubject),
+            ("authentication.k8s.io", "tokenreviews") => Some(Self::Token),
+            _ => None,
+        }
+    }
+
+    /// The review with its answer in `status`.
+    pub(crate) fn answer(self, scope: &Scope, mut review: Value) -> Outcome<Value> {
+        let (user, groups) = (&scope.caller.user, &scope.caller.groups);
+        let status = match self {
+            Self::Access(kind) => {
+                if kind == reviews::Review::LocalSubjectAccess {
+                    scope.settle_namespace(&mut review)?;
+                }
+                let question = reviews::read(kind, &review, user, groups, &scope.namespace)?;
+                let rules = scope.core.rbac.rules();
+                question.status(&rules.allows(&question.attributes()))
+            }
+            Self::SelfSubjectRules => return rules(scope, &review),
+            Self::SelfSubject => {
+                return Ok(json!({
+                    "kind": scope.resource.kind, "apiVersion": scope.resource.api_version(),
+                    "metadata": {"creationTimestamp": apimachinery::meta::time(jiff::Timestamp::now())},
+                    "status": {"userInfo": user_info(&scope.caller)},
+                }));
+            }
+            Self::Token => token(scope, review.get("spec").unwrap_or(&Value::Null))?,
+        };
+        if let Some(fields) = review.as_object_mut() {
+            fields.insert("status".to_owned(), status);
+        }
+        Ok(review)
+    }
+}
+
+/// All that the caller may do in a namespace.
+fn rules(scope: &Scope, review: &Value) -> Outcome<Value> {
+    let namespace = reviews::rules_namespace(review)?;
+    let current = scope.core.rbac.rules();
+    let mut found = current.rules_for(&scope.caller.user, &scope.caller.groups, namespace);
+    // `system:masters` is not asked of RBAC: its rights are an authorizer of their own, which tells its rules first.
+    let all = || vec!["*".to_owned()];
+    let masters = [
+        Rule { verbs: all(), api_groups: all(), resources: all(), ..Rule::default() },
+        Rule { verbs: all(), non_resource_urls: all(), ..Rule::default() },
+    ];
+    if scope.caller.is_master() {
+        found.rules.insert(0, &masters);
+    }
+    Ok(reviews::rules_answer(&found))
+}
+
+/// Whose a token is.
+fn token(scope: &Scope, spec: &Value) -> Outcome<Value> {
+    let token = object::text(spec, "token");
+    if token.is_empty() {
+        return Err(Status::bad_request("token is required for TokenReview in authentication").into());
+    }
+    let audiences: Vec<String> = spec
+        .get("audiences")
+        .and_then(Value::as_array)
+        .map(|list| list.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+        .unwrap_or_default();
+    let owner = scope.core.tokens.as_ref().and_then(|tokens| tokens.owner(token, &audiences));
+    Ok(match owner {
+        Some((owner, audiences)) => {
+            json!({"authenticated": true, "user": user_info(&owner), "audiences": audiences})
+        }
+        None => json!({"user": {}}),
+    })
+}
+
+/// A caller as `UserInfo` of `authentication.k8s.io/v1`.
+pub(crate) fn user_info(caller: &Caller) -> Value {
+    let mut info = Map::new();
+    info.insert("username".to_owned(), caller.user.clone().into());
+    if !caller.uid.is_empty() {
+        info.insert("uid".to_owned(), caller.uid.clone().into());
+    }
+    if !caller.groups.is_empty() {
+        info.insert("groups".to_owned(), caller.groups.clone().into());
+    }
+    if !caller.extra.is_empty() {
+        info.insert("extra".to_owned(), json!(caller.extra));
+    }
+    Value::Object(info)
+}
