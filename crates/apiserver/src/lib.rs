@@ -1,5 +1,49 @@
 //! A Kubernetes API in a library: the embedded management plane, called in-process.
+//!
+//! [`Server`] is a tower service. Who calls comes as an extension of the request, of type [`Caller`], which only code of this
+//! process can set; identity headers are never read. `serve` shows the way of a request.
 
+pub mod admission;
+mod aggregation;
+mod answer;
+mod api;
+mod authorize;
+mod body;
+mod bootstrap;
 pub mod builtin;
+mod caller;
+mod commit;
+mod continuation;
+mod controllers;
+mod crd;
+mod discovery;
+mod events;
+mod failure;
+mod fairness;
+mod fields;
+mod garbage;
+mod handlers;
+mod incoming;
+pub mod listen;
+mod namespaces;
+mod object;
+mod options;
+mod read;
+pub mod registry;
+mod reviews;
+mod routes;
+mod scope;
+mod select;
+mod serve;
+mod server;
+mod shape;
 pub mod store;
+mod strategy;
 pub mod validation;
+mod verbs;
+mod warnings;
+
+pub use body::Body;
+pub use caller::{Caller, MASTERS};
+pub use reviews::Tokens;
+pub use server::{Client, Options, Server};

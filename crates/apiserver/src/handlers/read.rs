@@ -1,0 +1,36 @@
+//! get, list and watch.
+
+use apimachinery::negotiate::Form;
+use http::{Response, StatusCode};
+
+use super::Call;
+use crate::{
+    answer,
+    body::Body,
+    failure::Outcome,
+    options::ListOptions,
+    verbs::{self, Stored},
+};
+
+pub(crate) async fn get(call: Call) -> Outcome<Response<Body>> {
+    let version = call.query().first("resourceVersion").unwrap_or_default().into_owned();
+    let entry = verbs::get::get(&call.scope, &call.name, &version).await?;
+    answer::object(&call, StatusCode::OK, Stored::Entry(entry))
+}
+
+pub(crate) async fn list(call: Call) -> Outcome<Response<Body>> {
+    let options = ListOptions::read(call.query(), &call.scope.resource, &call.name, false)?;
+    let listing = verbs::list::list(&call.scope, &options).await?;
+    if options.limit > 0 || call.form.form != Form::Plain || !answer::streams(call.form) {
+        let version = listing.version;
+        let (entries, more) = listing.page(&call.scope);
+        return answer::list(&call, &entries, version, &more);
+    }
+    Ok(answer::stream_list(&call, listing))
+}
+
+pub(crate) async fn watch(call: Call) -> Outcome<Response<Body>> {
+    let options = ListOptions::read(call.query(), &call.scope.resource, &call.name, true)?;
+    let following = verbs::watch::watch(&call.scope, &options).await?;
+    answer::watch(&call, following)
+}

@@ -1,0 +1,146 @@
+//! From a request's body to an object: read, told apart, and rid of what its kind does not have.
+
+use apimachinery::{
+    field::{FieldError, Path},
+    json::{self, MAX_BYTES},
+    negotiate::{self, ContentType},
+    status::Status,
+};
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde_json::Value;
+
+use crate::{
+    failure::Outcome, object, options::FieldValidation, registry::Resource, scope::Scope, server::RequestBody,
+};
+
+/// The whole body; 413 beyond 3 MB.
+pub(crate) async fn body(body: RequestBody) -> Outcome<Bytes> {
+    match Limited::new(body, MAX_BYTES).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(failed) if failed.is::<LengthLimitError>() => {
+            Err(Status::too_large(&format!("limit is {MAX_BYTES}")).into())
+        }
+        Err(failed) => Err(Status::bad_request(format!("unable to read the request body: {failed}")).into()),
+    }
+}
+
+/// A document such as `DeleteOptions`, of which only the form counts; `None` for an empty body.
+pub(crate) fn document(headers: &HeaderMap, body: &Bytes) -> Outcome<Option<Value>> {
+    if body.is_empty() {
+        return Ok(None);
+    }
+    let read = match negotiate::content_type(headers).map_err(Status::from)? {
+        ContentType::Json => json::decode(body, json::ContentType::Json),
+        ContentType::Yaml => json::decode(body, json::ContentType::Yaml),
+        ContentType::Protobuf => return Err(unsupported()),
+    };
+    read.map(|decoded| Some(decoded.value)).map_err(|wrong| Status::bad_request(wrong.to_string()).into())
+}
+
+/// The object of a create or update, pruned and defaulted.
+pub(crate) fn object(scope: &Scope, headers: &HeaderMap, body: &Bytes) -> Outcome<Value> {
+    let kind = scope.resource.kind.as_str();
+    let (value, duplicates) = match negotiate::content_type(headers).map_err(Status::from)? {
+        ContentType::Protobuf => return Err(unsupported()),
+        text => {
+            let form = if text == ContentType::Yaml { json::ContentType::Yaml } else { json::ContentType::Json };
+            let decoded = json::decode(body, form).map_err(|wrong| Status::bad_request(wrong.message(kind, body)))?;
+            (decoded.value, decoded.duplicates)
+        }
+    };
+    let value = typed(scope, value, body)?;
+    settle(scope, value, duplicates, Source::Body)
+}
+
+/// Checks which kind and version the object says it is; for built-in kinds what is not said is filled in.
+fn typed(scope: &Scope, mut value: Value, body: &Bytes) -> Outcome<Value> {
+    let resource = &*scope.resource;
+    let expected = resource.api_version();
+    if resource.is_custom() {
+        if object::text(&value, "kind").is_empty() {
+            let why = format!("Object 'Kind' is missing in '{}'", String::from_utf8_lossy(body));
+            return Err(Status::bad_request(json::unrecognized(&resource.kind, &why, body)).into());
+        }
+    } else if let Some(fields) = value.as_object_mut() {
+        for (field, default) in [("kind", &resource.kind), ("apiVersion", &expected)] {
+            if fields.get(field).and_then(Value::as_str).is_none_or(str::is_empty) {
+                fields.insert(field.to_owned(), default.clone().into());
+            }
+        }
+        check_built_in(resource, object::text(&value, "kind"), object::text(&value, "apiVersion"))?;
+    }
+    let version = object::text(&value, "apiVersion");
+    if version != expected {
+        return Err(Status::bad_request(format!(
+            "the API version in the data ({version}) does not match the expected API version ({expected})"
+        ))
+        .into());
+    }
+    Ok(value)
+}
+
+/// What the decoder of the built-in kinds says of a kind that is not the expected one.
+fn check_built_in(resource: &Resource, kind: &str, version: &str) -> Outcome<()> {
+    if kind == resource.kind {
+        return Ok(());
+    }
+    let short = version.rsplit('/').next().unwrap_or_default();
+    Err(Status::bad_request(format!(
+        "{kind} in version {short:?} cannot be handled as a {}: no kind {kind:?} is registered for version {version:?} in scheme \
+         \"pkg/api/legacyscheme/scheme.go:30\"",
+        resource.kind
+    ))
+    .into())
+}
+
+fn unsupported() -> Box<Status> {
+    Status::unsupported_media_type(
+        "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml",
+    )
+    .into()
+}
+
+/// Where an object comes from: what is wrong with it is told in other words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// A request's body.
+    Body,
+    /// What a patch made of the stored one.
+    Patch,
+}
+
+/// Drops what the kind does not have, as the request wants it told, and fills in defaults.
+pub(crate) fn settle(scope: &Scope, mut value: Value, duplicates: Vec<String>, source: Source) -> Outcome<Value> {
+    let unknown = crate::shape::settle(&scope.resource, &mut value).map_err(|wrong| {
+        let kind = &scope.resource.kind;
+        let (found, version) = (object::text(&value, "kind"), &scope.resource.version);
+        Status::bad_request(format!("{found} in version {version:?} cannot be handled as a {kind}: {wrong}"))
+    })?;
+    let mut wrong = duplicates;
+    wrong.extend(unknown.into_iter().map(|path| format!("unknown field \"{path}\"")));
+    if wrong.is_empty() {
+        return Ok(value);
+    }
+    match scope.field_validation {
+        FieldValidation::Ignore => {}
+        FieldValidation::Warn => wrong.into_iter().for_each(|text| scope.warnings.add(text)),
+        FieldValidation::Strict => {
+            let why = format!("strict decoding error: {}", wrong.join(", "));
+            let kind = &scope.resource.kind;
+            if source == Source::Patch {
+                let shown = serde_json::to_string(&value).unwrap_or_default();
+                let error = FieldError::invalid(&Path::ROOT.child("patch"), shown, why);
+                return Err(Status::invalid("", "", "", &[error]).into());
+            }
+            return Err(Status::bad_request(format!(
+                "{} in version {:?} cannot be handled as a {kind}: {why}",
+                object::text(&value, "kind"),
+                scope.resource.version
+            ))
+            .into());
+        }
+    }
+    Ok(value)
+}

@@ -1,0 +1,47 @@
+//! Paths that are no resources: health, version, discovery, OpenAPI.
+
+use apimachinery::{
+    negotiate::{self, Endpoint},
+    status::Status,
+    target::Target,
+};
+use http::{Method, Response, StatusCode, request::Parts};
+use serde_json::json;
+
+use crate::{answer, body::Body, failure::Outcome, server::Core};
+
+/// The version of the Kubernetes API that this server speaks.
+pub(crate) const MAJOR: &str = "1";
+pub(crate) const MINOR: &str = "37";
+
+/// Answers a request for a path.
+pub(crate) fn answer(core: &Core, parts: &Parts, target: &Target<'_>) -> Outcome<Response<Body>> {
+    if !matches!(parts.method, Method::GET | Method::HEAD) {
+        return Ok(answer::no_such_page());
+    }
+    let path = target.path().trim_end_matches('/');
+    match path {
+        "/healthz" | "/livez" | "/readyz" => {
+            Ok(answer::bytes(StatusCode::OK, "text/plain; charset=utf-8", bytes::Bytes::from_static(b"ok")))
+        }
+        "/version" => {
+            let form = negotiate::accept(&parts.headers, target.query(), Endpoint::Document).map_err(Status::from)?;
+            Ok(answer::tree(form, StatusCode::OK, &version()))
+        }
+        _ => crate::discovery::answer(core, parts, target, path),
+    }
+}
+
+fn version() -> serde_json::Value {
+    json!({
+        "major": MAJOR,
+        "minor": MINOR,
+        "gitVersion": concat!("v1.37.2+drover-", env!("CARGO_PKG_VERSION")),
+        "gitCommit": "",
+        "gitTreeState": "clean",
+        "buildDate": "1970-01-01T00:00:00Z",
+        "goVersion": "",
+        "compiler": "rustc",
+        "platform": concat!("linux/", "amd64"),
+    })
+}

@@ -1,0 +1,146 @@
+//! The way of a request, each step with the reason why it stands where it stands.
+
+use std::sync::Arc;
+
+use apimachinery::{
+    negotiate::{self, Endpoint},
+    request_info::{RequestInfo, Verb},
+    status::Status,
+    target::{self, Query, Routing, Target},
+};
+use futures_util::future::BoxFuture;
+use http::{Request, Response, request::Parts};
+
+use crate::{
+    answer,
+    body::Body,
+    caller::Caller,
+    failure::Outcome,
+    handlers::{self, Call},
+    options::FieldValidation,
+    registry::Resource,
+    routes,
+    scope::{Part, Scope},
+    server::{Core, RequestBody},
+    warnings::Warnings,
+};
+
+/// Serves one request. Never fails: what goes wrong becomes a `Status`.
+pub(crate) async fn serve(core: &Arc<Core>, request: Request<RequestBody>) -> Response<Body> {
+    let warnings = Warnings::default();
+    let (parts, body) = request.into_parts();
+    let mut response = match pass(core, &parts, body, &warnings).await {
+        Ok(response) => response,
+        Err(refused) => answer::refusal(&refused),
+    };
+    // Last, as every step may have something to say, also one that fails.
+    warnings.write(response.headers_mut());
+    response
+}
+
+async fn pass(core: &Arc<Core>, parts: &Parts, body: RequestBody, warnings: &Warnings) -> Outcome<Response<Body>> {
+    // Who calls is known before anything is read; a request without a caller gets nothing.
+    let caller = parts
+        .extensions
+        .get::<Arc<Caller>>()
+        .cloned()
+        .or_else(|| parts.extensions.get::<Caller>().cloned().map(Arc::new))
+        .ok_or_else(Status::unauthorized)?;
+    // One reading of the target for all that follows: what is authorized is what is done.
+    let target = target::read(parts.version, &parts.method, &parts.uri, Routing::Host).map_err(Status::from)?;
+    let info = RequestInfo::of(&parts.method, &target).map_err(Status::from)?;
+    // Before it is looked up, so that nobody learns which resources or objects there are that they may not see.
+    core.authorize(&caller, &info)?;
+    // After authorization, so that a refused caller takes nobody's place; a stream gives its place back once it flows.
+    let place = core.fairness.enter(&caller, &info).await?;
+    if !info.is_resource {
+        return routes::answer(core, parts, &target).map(|response| answer::compressed(response, &parts.headers));
+    }
+    let response = resource(core, parts, body, &target, &info, caller, warnings).await?;
+    if info.is_watch() {
+        drop(place);
+        return Ok(response);
+    }
+    Ok(answer::compressed(response.map(|body| body.holding(place)), &parts.headers))
+}
+
+async fn resource(
+    core: &Arc<Core>,
+    parts: &Parts,
+    body: RequestBody,
+    target: &Target<'_>,
+    info: &RequestInfo<'_>,
+    caller: Arc<Caller>,
+    warnings: &Warnings,
+) -> Outcome<Response<Body>> {
+    let catalog = core.registry.catalog();
+    let Some(resource) = catalog.find(info.group, info.version, info.resource).cloned() else {
+        return Ok(answer::no_such_page());
+    };
+    if !fits(&resource, info) {
+        return Ok(answer::no_such_page());
+    }
+    // What a resource cannot do is no path of it, or no method.
+    if info.subresource.is_empty() && !resource.verb_names().contains(&info.verb.as_str()) {
+        return Err(Status::method_not_allowed().into());
+    }
+    if let Some(deprecation) = &resource.deprecation {
+        warnings.add(deprecation.clone());
+    }
+    let endpoint = if info.is_watch() { Endpoint::Watch } else { Endpoint::Objects };
+    let form = negotiate::accept(&parts.headers, target.query(), endpoint).map_err(Status::from)?;
+    let namespace = if resource.namespaced { info.namespace } else { "" };
+    let call = Call {
+        scope: Scope {
+            core: Arc::clone(core),
+            resource,
+            caller,
+            namespace: namespace.to_owned(),
+            part: Part::Whole,
+            dry_run: false,
+            manager: String::new(),
+            field_validation: FieldValidation::default(),
+            warnings: warnings.clone(),
+        },
+        name: info.name.clone().into_owned(),
+        subresource: info.subresource.to_owned(),
+        query: target.query().raw().to_owned(),
+        headers: parts.headers.clone(),
+        form,
+    };
+    // Each verb's future stands on its own, so that a short one does not take the room of the largest.
+    let answer: BoxFuture<'static, Outcome<Response<Body>>> = match (info.subresource, info.verb) {
+        (_, Verb::Proxy | Verb::None) => return Err(Status::method_not_allowed().into()),
+        ("", Verb::Get) => Box::pin(handlers::read::get(call)),
+        ("", Verb::List) => Box::pin(handlers::read::list(call)),
+        ("", Verb::Watch) => Box::pin(handlers::read::watch(call)),
+        ("", Verb::Create) => Box::pin(handlers::write::create(call, body)),
+        ("", Verb::Update) => Box::pin(handlers::write::update(call, body)),
+        ("", Verb::Patch) => Box::pin(handlers::patch::patch(call, body)),
+        ("", Verb::Delete) => Box::pin(handlers::delete::delete(call, body)),
+        ("", Verb::DeleteCollection) => Box::pin(handlers::delete::delete_collection(call, body)),
+        _ => Box::pin(handlers::subresource::serve(call, info.verb, body)),
+    };
+    answer.await
+}
+
+/// Whether the path is one that the resource has: with a namespace exactly where it lives in one, and a name where the verb
+/// needs one.
+fn fits(resource: &Resource, info: &RequestInfo<'_>) -> bool {
+    if !info.tail.is_empty() {
+        return false;
+    }
+    let in_namespace = !info.namespace.is_empty() && !(resource.is("", "namespaces"));
+    if in_namespace && !resource.namespaced {
+        return false;
+    }
+    let across = matches!(info.verb, Verb::List | Verb::Watch);
+    !resource.namespaced || in_namespace || across
+}
+
+impl Call {
+    /// The query.
+    pub(crate) fn query(&self) -> Query<'_> {
+        Query::new(&self.query)
+    }
+}

@@ -1,0 +1,192 @@
+//! The server: what all requests share, and the two ways to call it.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use futures_util::{FutureExt as _, future::BoxFuture};
+use http::{Request, Response};
+use tokio::task::JoinSet;
+use tower_service::Service;
+
+use crate::{
+    admission::Admission,
+    api::Api,
+    authorize::Rbac,
+    body::Body,
+    bootstrap,
+    caller::Caller,
+    controllers,
+    crd::Definitions,
+    fairness::Fairness,
+    garbage::Garbage,
+    registry::{Registry, Resource, built_in},
+    reviews::Tokens,
+    serve,
+    store::Store,
+};
+
+/// What can go wrong while a request's body is read.
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+/// A request's body, of whatever kind.
+pub(crate) type RequestBody = Pin<Box<dyn http_body::Body<Data = Bytes, Error = BodyError> + Send>>;
+
+/// A request's body that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct BodyError(BoxError);
+
+/// What a server is made of besides its store.
+#[derive(Default)]
+pub struct Options {
+    /// Resources besides the built-in ones, such as those of a test.
+    pub resources: Vec<Arc<Resource>>,
+    /// Mutators and validators.
+    pub admission: Vec<Arc<dyn Admission>>,
+    /// Answers token reviews; without it no token is known.
+    pub tokens: Option<Arc<dyn Tokens>>,
+}
+
+/// A Kubernetes API over a store. Cheap to clone.
+#[derive(Clone)]
+pub struct Server {
+    core: Arc<Core>,
+    /// Ended with the last clone.
+    _tasks: Arc<JoinSet<()>>,
+}
+
+/// What all requests share.
+pub(crate) struct Core {
+    pub(crate) store: Store,
+    pub(crate) registry: Registry,
+    pub(crate) definitions: Definitions,
+    pub(crate) garbage: Garbage,
+    pub(crate) rbac: Rbac,
+    pub(crate) fairness: Fairness,
+    pub(crate) admission: Vec<Arc<dyn Admission>>,
+    pub(crate) tokens: Option<Arc<dyn Tokens>>,
+}
+
+impl Server {
+    /// A server over `store`, with all that every cluster has from the beginning. The runtime also runs the server's own
+    /// controllers, until the last clone is dropped.
+    pub async fn start(store: Store, options: Options) -> Self {
+        let mut resources = built_in();
+        resources.extend(options.resources);
+        let registry = Registry::new(resources);
+        let definitions = Definitions::default();
+        definitions.load(&store, &registry);
+        let rbac = Rbac::load(&store);
+        let core = Core {
+            store,
+            registry,
+            definitions,
+            garbage: Garbage::default(),
+            rbac,
+            fairness: Fairness::default(),
+            admission: options.admission,
+            tokens: options.tokens,
+        };
+        let core = Arc::new(core);
+        bootstrap::once(&Api::new(&core, "kube-apiserver")).await;
+        let tasks = Arc::new(controllers::start(&core));
+        Self { core, _tasks: tasks }
+    }
+
+    /// Answers one request. The caller comes as an extension of type [`Caller`]; without one the answer is 401.
+    pub fn call<B>(&self, request: Request<B>) -> BoxFuture<'static, Response<Body>>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let request = request.map(|body| Box::pin(Erased { inner: Box::pin(body) }) as RequestBody);
+        self.serve(request)
+    }
+
+    fn serve(&self, request: Request<RequestBody>) -> BoxFuture<'static, Response<Body>> {
+        let core = Arc::clone(&self.core);
+        Box::pin(async move { serve::serve(&core, request).await })
+    }
+
+    /// A service whose every request comes from `caller`: what a `kube::Client` of this process is given.
+    pub fn client_of(&self, caller: Caller) -> Client {
+        Client { server: self.clone(), caller: Arc::new(caller) }
+    }
+}
+
+/// The server as one caller sees it; see [`Server::client_of`].
+#[derive(Clone)]
+pub struct Client {
+    server: Server,
+    caller: Arc<Caller>,
+}
+
+impl<B> Service<Request<B>> for Server
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        Box::pin(Self::call(self, request).map(Ok))
+    }
+}
+
+impl<B> Service<Request<B>> for Client
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        request.extensions_mut().insert(Arc::clone(&self.caller));
+        Box::pin(Server::call(&self.server, request).map(Ok))
+    }
+}
+
+/// A body whose error's type is forgotten.
+struct Erased<B> {
+    inner: Pin<Box<B>>,
+}
+
+impl<B> http_body::Body for Erased<B>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, BodyError>>> {
+        self.get_mut().inner.as_mut().poll_frame(cx).map_err(|error| BodyError(error.into()))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.inner.size_hint()
+    }
+}
