@@ -71,7 +71,10 @@ pub(super) struct History {
     /// Every change behind this revision is in `events`.
     compacted: Revision,
     /// States that no longer matter to anybody, to be removed from the log.
-    garbage: Vec<Row>,
+    ///
+    /// INVARIANT: removed in this order. An object's deletion stands behind all states of it, and must not go before them: a crash
+    /// in between would bring the object back.
+    garbage: VecDeque<Row>,
     feeds: HashMap<Arc<str>, Arc<Feed>>,
     kept: VecDeque<Arc<Root>>,
 }
@@ -83,7 +86,7 @@ impl History {
             events: VecDeque::new(),
             bytes: 0,
             compacted,
-            garbage: Vec::new(),
+            garbage: VecDeque::new(),
             feeds: HashMap::new(),
             kept: VecDeque::new(),
         }
@@ -118,7 +121,7 @@ impl History {
     pub(super) fn discard(&mut self, event: &Event) {
         self.garbage.extend(event.previous.as_ref().map(Entry::row));
         if event.deleted {
-            self.garbage.push(event.entry.row());
+            self.garbage.push_back(event.entry.row());
         }
     }
 
@@ -148,14 +151,14 @@ impl History {
         self.kept.retain(|root| root.revision >= self.compacted);
     }
 
-    /// At most `count` rows to be removed from the log.
-    pub(super) fn garbage(&mut self, count: usize) -> Vec<Row> {
-        self.garbage.split_off(self.garbage.len().saturating_sub(count))
+    /// At most `count` rows to be removed from the log next.
+    pub(super) fn garbage(&self, count: usize) -> Vec<Row> {
+        self.garbage.iter().take(count).copied().collect()
     }
 
-    /// Takes rows back that could not be removed.
-    pub(super) fn return_garbage(&mut self, rows: Vec<Row>) {
-        self.garbage.extend(rows);
+    /// Notes that the first `count` rows are removed.
+    pub(super) fn removed(&mut self, count: usize) {
+        self.garbage.drain(..count.min(self.garbage.len()));
     }
 
     pub(super) fn has_garbage(&self) -> usize {

@@ -59,6 +59,8 @@ struct Writer {
     untended: bool,
     /// Whether the last quiet moment was too short for all of it.
     more: bool,
+    /// When the last one was.
+    rested: Instant,
 }
 
 /// Reads the log and starts the writer.
@@ -91,6 +93,7 @@ pub(super) fn start(
         retry: None,
         untended: true,
         more: false,
+        rested: Instant::now(),
     };
     thread::Builder::new().name("store-write".into()).spawn(move || writer.run(&inbox))?;
     Ok((shared, messages))
@@ -177,6 +180,10 @@ impl Writer {
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,
             }
             self.commit(batch);
+            // Where commits never pause, what is put off is done between them.
+            if self.rested.elapsed() >= self.options.tick {
+                self.rest();
+            }
         }
         let Self { log, .. } = self;
         drop(log);
@@ -214,6 +221,7 @@ impl Writer {
             return self.refuse(answers.into_iter().map(|(request, _)| request.done));
         }
         self.recovered();
+        self.untended = true;
         let wake = self.shared.publish(now, Arc::new(root), events);
         answer(answers);
         let _ = self.wakes.send(wake);
@@ -288,9 +296,10 @@ impl Writer {
         }
     }
 
-    /// Nobody waits: what was put off.
+    /// What was put off, or a piece of it.
     fn rest(&mut self) {
         let now = Instant::now();
+        self.rested = now;
         if self.retry.is_some_and(|retry| now >= retry) {
             match self.log.probe() {
                 Ok(()) => self.recovered(),
@@ -326,7 +335,7 @@ impl Writer {
             return;
         }
         let (to, rows) = {
-            let mut history = self.shared.history();
+            let history = self.shared.history();
             let little = history.has_garbage() <= leave;
             if little && (leave > 0 || history.compacted() == self.compacted) {
                 return;
@@ -335,13 +344,11 @@ impl Writer {
         };
         match self.log.compact(to, &rows) {
             Ok(()) => {
+                self.shared.history().removed(rows.len());
                 self.compacted = to;
                 self.untended = true;
             }
-            Err(error) => {
-                self.shared.history().return_garbage(rows);
-                self.failed(&error);
-            }
+            Err(error) => self.failed(&error),
         }
     }
 }
