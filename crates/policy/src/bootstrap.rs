@@ -19,8 +19,18 @@ const TO_VIEW: &str = "rbac.authorization.k8s.io/aggregate-to-view";
 
 /// The cluster roles.
 pub fn cluster_roles() -> Vec<Value> {
-    let monitoring =
-        ["/healthz", "/healthz/*", "/livez", "/livez/*", "/metrics", "/metrics/slis", "/readyz", "/readyz/*"];
+    let monitoring = [
+        "/flagz",
+        "/healthz",
+        "/healthz/*",
+        "/livez",
+        "/livez/*",
+        "/metrics",
+        "/metrics/slis",
+        "/readyz",
+        "/readyz/*",
+        "/statusz",
+    ];
     let discovery = [
         "/api",
         "/api/*",

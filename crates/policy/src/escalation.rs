@@ -71,10 +71,10 @@ impl Writer<'_> {
             return Ok(());
         }
         let rules = read_rules(write.new)?;
-        self.confirm(&rules, write.namespace).map_err(|why| forbidden(write, &why))?;
+        self.confirm(&rules, write).map_err(|why| forbidden(write, &why))?;
         if write.kind == Kind::ClusterRole && (aggregates(write.new) || write.old.is_some_and(aggregates)) {
             let words = "must have cluster-admin privileges to use the aggregationRule";
-            self.confirm(&full_authority(), write.namespace).map_err(|_| forbidden(write, words))?;
+            self.confirm(&full_authority(), write).map_err(|_| forbidden(write, words))?;
         }
         Ok(())
     }
@@ -97,18 +97,18 @@ impl Writer<'_> {
 
     fn give(&self, role: &RoleRef, write: &Write<'_>) -> Result<(), Box<Status>> {
         let Some(rules) = self.authorizer.rules_of(role, write.namespace) else {
+            // Kubernetes' storage names what it does not find by the resource of the request.
             return Err(Box::new(match role.kind.as_str() {
-                "ClusterRole" => Status::not_found(ROLE_GROUP, "clusterroles", &role.name),
-                "Role" => Status::not_found(ROLE_GROUP, "roles", &role.name),
+                "ClusterRole" | "Role" => Status::not_found(ROLE_GROUP, write.kind.resource(), &role.name),
                 other => Status::internal_error(&format!("unsupported role reference kind: {}", quoted(other))),
             }));
         };
-        self.confirm(rules, write.namespace).map_err(|why| Box::new(forbidden(write, &why)))
+        self.confirm(rules, write).map_err(|why| Box::new(forbidden(write, &why)))
     }
 
-    /// Confirms that the writer has all of `wanted` in `namespace`; else says what is missing.
-    fn confirm(&self, wanted: &[Rule], namespace: &str) -> Result<(), String> {
-        let own = self.authorizer.rules_for(self.user, self.groups, namespace);
+    /// Confirms that the writer has all of `wanted` where they write; else says what is missing.
+    fn confirm(&self, wanted: &[Rule], write: &Write<'_>) -> Result<(), String> {
+        let own = self.authorizer.rules_for(self.user, self.groups, write.namespace);
         let missing = covers(&own.iter(), wanted);
         if missing.is_empty() {
             return Ok(());
@@ -122,7 +122,7 @@ impl Writer<'_> {
             quoted_list(self.groups),
             descriptions.join("\n")
         );
-        if let Some(errors) = own.error(true) {
+        if let Some(errors) = own.error(write.kind.resource()) {
             message.push_str("; resolution errors: [");
             message.push_str(&errors);
             message.push(']');

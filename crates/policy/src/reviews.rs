@@ -23,17 +23,6 @@ pub enum Review {
     LocalSubjectAccess,
 }
 
-impl Review {
-    /// The kind.
-    pub const fn kind(self) -> &'static str {
-        match self {
-            Self::SelfSubjectAccess => "SelfSubjectAccessReview",
-            Self::SubjectAccess => "SubjectAccessReview",
-            Self::LocalSubjectAccess => "LocalSubjectAccessReview",
-        }
-    }
-}
-
 /// A review that makes sense: whom it is about and what they want.
 #[derive(Clone, Debug)]
 pub struct Question<'a> {
@@ -55,7 +44,8 @@ pub fn read<'a>(
 ) -> Result<Question<'a>, Box<Status>> {
     let errors = validate::check(review, object);
     if !errors.is_empty() {
-        return Err(Box::new(Status::invalid(GROUP, review.kind(), "", &errors)));
+        // Kubernetes takes the kind from a field that decoding has emptied.
+        return Err(Box::new(Status::invalid(GROUP, "", "", &errors)));
     }
     if review == Review::LocalSubjectAccess {
         if namespace.is_empty() {
@@ -152,7 +142,7 @@ pub fn rules_answer(rules: &Rules<'_>) -> Value {
         ("nonResourceRules".to_owned(), Value::Array(non_resource_rules)),
         ("incomplete".to_owned(), Value::Bool(false)),
     ]);
-    if let Some(error) = rules.error(false) {
+    if let Some(error) = rules.error("") {
         status.insert("evaluationError".to_owned(), Value::String(error));
     }
     json!({

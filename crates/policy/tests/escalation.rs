@@ -176,7 +176,7 @@ fn a_binding_is_for_who_has_the_rights_or_may_bind_the_role() {
     check("bob", "reader").unwrap_err();
     let missing = check("jo", "nothing").unwrap_err();
     assert_eq!(missing.code(), 404);
-    assert_eq!(missing.message(), "clusterroles.rbac.authorization.k8s.io \"nothing\" not found");
+    assert_eq!(missing.message(), "rolebindings.rbac.authorization.k8s.io \"nothing\" not found");
 }
 
 #[test]

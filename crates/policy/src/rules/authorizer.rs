@@ -73,7 +73,7 @@ impl<'a> Decision<'a> {
             Why::Master => String::new(),
             Why::Granted(grant) => format!("RBAC: allowed by {grant}"),
             Why::Denied(missing) => {
-                aggregate(missing, false).map(|text| format!("rbac: RBAC: {text}")).unwrap_or_default()
+                aggregate(missing, "").map(|text| format!("rbac: RBAC: {text}")).unwrap_or_default()
             }
         }
     }
@@ -102,18 +102,18 @@ impl<'a> Rules<'a> {
         self.rules.iter().flat_map(|rules| rules.iter())
     }
 
-    /// The missing roles as one text; `None` without any. Kubernetes names them by the resource where it asks its storage
-    /// (`plural`), else in the singular.
-    pub fn error(&self, plural: bool) -> Option<String> {
-        aggregate(&self.missing, plural)
+    /// The missing roles as one text; `None` without any. Where Kubernetes asks its storage it names them by the `resource` of the
+    /// request, whichever that is; else (empty) by their kind.
+    pub fn error(&self, resource: &str) -> Option<String> {
+        aggregate(&self.missing, resource)
     }
 }
 
 /// One text of several errors: Go's `utilerrors.Aggregate`.
-fn aggregate(missing: &[&RoleRef], plural: bool) -> Option<String> {
+fn aggregate(missing: &[&RoleRef], resource: &str) -> Option<String> {
     let mut distinct: Vec<String> = Vec::new();
     for role in missing {
-        let text = not_found(role, plural);
+        let text = not_found(role, resource);
         if !distinct.contains(&text) {
             distinct.push(text);
         }
@@ -125,14 +125,14 @@ fn aggregate(missing: &[&RoleRef], plural: bool) -> Option<String> {
     }
 }
 
-fn not_found(role: &RoleRef, plural: bool) -> String {
+fn not_found(role: &RoleRef, resource: &str) -> String {
     let kind = match role.kind.as_str() {
         "ClusterRole" => "clusterrole",
         "Role" => "role",
         other => return format!("unsupported role reference kind: {}", quoted(other)),
     };
-    let ending = if plural { "s" } else { "" };
-    format!("{kind}{ending}.{ROLE_GROUP} {} not found", quoted(&role.name))
+    let named = if resource.is_empty() { kind } else { resource };
+    format!("{named}.{ROLE_GROUP} {} not found", quoted(&role.name))
 }
 
 impl Authorizer {
