@@ -1,8 +1,8 @@
 //! What every Kubernetes object carries: `ObjectMeta` of `meta/v1`, read, checked and kept over an object's life.
 //!
-//! Objects are JSON trees here. [`Meta`] reads one, [`MetaMut`] changes it, [`wire::normalize`] brings one that a client sent into the
-//! form that a Go server would have made of it; the other modules hold the rules of `k8s.io/apimachinery/pkg/api/validation` and
-//! of `k8s.io/apiserver/pkg/registry/rest`.
+//! Objects are JSON trees here. [`Meta`] reads one, [`MetaMut`] changes it; the modules hold the rules of
+//! `k8s.io/apimachinery/pkg/api/validation` and of `k8s.io/apiserver/pkg/registry/rest`. `schema::metadata` brings what a client sent
+//! into the form that a Go server would have made of it.
 
 mod access;
 pub mod create;
@@ -11,7 +11,6 @@ pub mod names;
 pub mod options;
 pub mod update;
 pub mod validate;
-pub mod wire;
 
 pub use access::{Meta, MetaMut, OwnerReference};
 pub use names::NameRule;

@@ -170,7 +170,7 @@ impl Status {
             kind_and_group.push('.');
             kind_and_group.push_str(group);
         }
-        let mut message = format!("{kind_and_group} {name:?} is invalid");
+        let mut message = format!("{kind_and_group} {} is invalid", crate::json::go_quote(name));
         let mut texts: Vec<String> = Vec::with_capacity(errors.len());
         for text in errors.iter().map(ToString::to_string) {
             if !texts.contains(&text) {

@@ -11,7 +11,7 @@ use apimachinery::meta::create::{self, Birth};
 use apimachinery::meta::delete::{self, Deletion};
 use apimachinery::meta::options::{DeleteOptions, Preconditions};
 use apimachinery::meta::update::{self, Target};
-use apimachinery::meta::{NameRule, validate, wire};
+use apimachinery::meta::{NameRule, validate};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -307,46 +307,7 @@ fn a_precondition_that_does_not_hold_conflicts() {
     );
 }
 
-#[test]
-fn metadata_is_rewritten_as_go_would() {
-    let mut object = json!({"metadata": {"name": "a", "labels": {}, "annotations": {"a": null}, "creationTimestamp": null,
-        "clusterName": "x", "generation": 0, "deletionTimestamp": "2026-01-01T01:00:00.5+01:00",
-        "ownerReferences": [{"kind": "Pod", "extra": 1}], "finalizers": null}});
-    assert_eq!(wire::normalize(&mut object).unwrap(), ["metadata.clusterName", "metadata.ownerReferences[0].extra"]);
-    assert_eq!(
-        object["metadata"],
-        json!({"name": "a", "annotations": {"a": ""}, "deletionTimestamp": "2026-01-01T00:00:00Z",
-            "ownerReferences": [{"apiVersion": "", "kind": "Pod", "name": "", "uid": ""}]})
-    );
-}
-
-#[test]
-fn metadata_of_another_type_is_told_in_gos_words() {
-    let refused = |metadata: Value| wire::normalize(&mut json!({ "metadata": metadata })).unwrap_err().to_string();
-    assert_eq!(
-        refused(json!({"labels": {"a": 1}})),
-        "json: cannot unmarshal number into Go struct field ObjectMeta.metadata.labels of type string"
-    );
-    assert_eq!(
-        refused(json!({"name": {}})),
-        "json: cannot unmarshal object into Go struct field ObjectMeta.metadata.name of type string"
-    );
-}
-
 proptest! {
-    #[test]
-    fn normalizing_twice_changes_nothing(
-        labels in prop::collection::btree_map("[a-z]{0,3}", prop::option::of("[a-z]{0,3}"), 0..3),
-        finalizers in prop::collection::vec("[a-z]{0,3}", 0..3),
-        generation in prop::option::of(0i64..3),
-    ) {
-        let mut once = metadata(json!({"labels": labels, "finalizers": finalizers, "generation": generation}));
-        wire::normalize(&mut once).unwrap();
-        let mut twice = once.clone();
-        wire::normalize(&mut twice).unwrap();
-        prop_assert_eq!(once, twice);
-    }
-
     #[test]
     fn a_generated_name_is_as_good_as_its_prefix(prefix in "[a-z][a-z0-9.-]{0,70}", random in any::<u64>()) {
         let name = apimachinery::meta::names::generated(&prefix, random);

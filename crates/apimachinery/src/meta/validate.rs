@@ -208,6 +208,34 @@ fn finalizers(meta: Meta<'_>, errors: &mut Vec<FieldError>) {
     }
 }
 
+/// What the kinds of Kubernetes' core ask of finalizers besides: a name without a domain is one that Kubernetes knows.
+pub fn core_finalizers(object: &Value, errors: &mut Vec<FieldError>) {
+    let list = METADATA.child("finalizers");
+    for (index, finalizer) in Meta::of(object).finalizers().enumerate() {
+        core_finalizer(finalizer, &list.index(index), errors);
+    }
+}
+
+/// Checks that a finalizer at `path` has a domain or is one that Kubernetes knows.
+pub fn core_finalizer(finalizer: &str, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    if !finalizer.contains('/') && !matches!(finalizer, "kubernetes" | ORPHAN | FOREGROUND_DELETION) {
+        let words = "name is neither a standard finalizer name nor is it fully qualified";
+        errors.push(FieldError::invalid(path, finalizer, words));
+    }
+}
+
+/// Each error once, as Kubernetes tells those of its own kinds; those of custom resources and their definitions stand as often as
+/// they were found.
+pub fn distinct(errors: Vec<FieldError>) -> Vec<FieldError> {
+    let mut kept: Vec<FieldError> = Vec::with_capacity(errors.len());
+    for error in errors {
+        if !kept.contains(&error) {
+            kept.push(error);
+        }
+    }
+    kept
+}
+
 /// Checks the name of a finalizer that stands at `path`.
 pub fn finalizer_name(finalizer: &str, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     errors

@@ -1,5 +1,6 @@
 //! The wording of Kubernetes' own messages.
 
+use crate::json::go_quote;
 use crate::request_info::RequestInfo;
 
 /// `deployments.apps "x"`, or `deployments.apps` without a name.
@@ -46,20 +47,9 @@ pub(super) fn denied(info: &RequestInfo<'_>, user: &str) -> String {
     without_markup(&out)
 }
 
-/// Appends `text` in double quotes, control characters escaped.
+/// Appends `text` in double quotes, as Go's `%q` writes it.
 fn quote(out: &mut String, text: &str) {
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => {
-                out.push('\\');
-                out.push(c);
-            }
-            c if c.is_control() => out.extend(c.escape_default()),
-            c => out.push(c),
-        }
-    }
-    out.push('"');
+    out.push_str(&go_quote(text));
 }
 
 /// Keeps a browser from reading the text as HTML.
