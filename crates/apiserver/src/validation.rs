@@ -11,7 +11,7 @@ mod lease;
 mod rbac;
 
 use apimachinery::field::{FieldError, Path};
-use apimachinery::meta::NameRule;
+use apimachinery::meta::{NameRule, validate};
 use serde_json::Value;
 
 /// A built-in kind, or one that a client defined.
@@ -94,6 +94,11 @@ impl Kind {
         )
     }
 
+    /// Whether each error is told once, however often it was found: `apimachinery::meta::validate::distinct`.
+    pub const fn tells_errors_once(self) -> bool {
+        !matches!(self, Self::CustomResourceDefinition)
+    }
+
     /// Whether dependents of its objects are collected.
     pub const fn is_collected(self) -> bool {
         !matches!(self, Self::CoreEvent | Self::Event)
@@ -152,6 +157,20 @@ pub fn update(kind: Kind, subresource: &str, new: &Value, old: &Value) -> Vec<Fi
     }
 }
 
+/// The metadata of a new object of Kubernetes' core.
+fn core_create(object: &Value, namespaced: bool, rule: NameRule) -> Vec<FieldError> {
+    let mut errors = validate::create(object, namespaced, rule);
+    validate::core_finalizers(object, &mut errors);
+    errors
+}
+
+/// The metadata of a changed object of Kubernetes' core.
+fn core_update(new: &Value, old: &Value) -> Vec<FieldError> {
+    let mut errors = validate::update(new, old);
+    validate::core_finalizers(new, &mut errors);
+    errors
+}
+
 /// The value of a field; `null` is no value.
 fn given<'a>(object: &'a Value, field: &str) -> Option<&'a Value> {
     object.get(field).filter(|value| !value.is_null())
@@ -186,6 +205,6 @@ fn wrong(errors: &mut Vec<FieldError>, path: &Path<'_>, value: &str, found: Vec<
 fn immutable(errors: &mut Vec<FieldError>, path: &Path<'_>, new: Option<&Value>, old: Option<&Value>) {
     if new != old {
         let shown = new.cloned().unwrap_or_default();
-        errors.push(FieldError::invalid(path, shown, apimachinery::meta::validate::IMMUTABLE));
+        errors.push(FieldError::invalid(path, shown, validate::IMMUTABLE));
     }
 }

@@ -494,7 +494,7 @@ fn a_policy_matches_and_validates_something() {
             "spec.variables[0].name: Invalid value: \"if\": must be a valid CEL identifier",
             "spec.validations[0].expression: Required value: expression is not specified",
             "spec.validations[0].message: Invalid value: \"a\\nb\": must not contain line breaks",
-            "spec.validations[0].reason: Unsupported value: \"Why\": supported values: \"Forbidden\", \"Invalid\", \"RequestEntityTooLarge\", \"Unauthorized\"",
+            "spec.validations[0].reason: Unsupported value: \"Why\": supported values: \"Forbidden\", \"Invalid\", \"RequestEntityTooLarge\"",
         ]
     );
 }

@@ -34,7 +34,7 @@ const RESERVED: [&str; 21] = [
     "while",
 ];
 
-const REASONS: [&str; 4] = ["Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized"];
+const REASONS: [&str; 3] = ["Forbidden", "Invalid", "RequestEntityTooLarge"];
 const SCOPES: [&str; 3] = ["*", "Cluster", "Namespaced"];
 const ACTIONS: [&str; 3] = ["Audit", "Deny", "Warn"];
 const OPERATIONS: [&str; 5] = ["*", "CONNECT", "CREATE", "DELETE", "UPDATE"];

@@ -1,12 +1,12 @@
 //! Namespace, ConfigMap, Secret, ServiceAccount: `pkg/apis/core/validation`.
 
 use apimachinery::field::{FieldError, Path};
-use apimachinery::meta::{FOREGROUND_DELETION, Meta, NameRule, ORPHAN, names, validate};
+use apimachinery::meta::{Meta, NameRule, names, validate};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{entries, given, immutable, text, texts, wrong};
+use super::{core_create, core_update, entries, given, immutable, text, texts, wrong};
 
 /// The most bytes of all values of a ConfigMap or Secret together.
 const MOST: usize = 1 << 20;
@@ -14,7 +14,7 @@ const ROOT: Path<'static> = Path::ROOT;
 const WHEN_IMMUTABLE: &str = "field is immutable when `immutable` is set";
 
 pub(super) fn namespace(object: &Value) -> Vec<FieldError> {
-    let mut errors = validate::create(object, false, NameRule::DnsLabel);
+    let mut errors = core_create(object, false, NameRule::DnsLabel);
     let spec = ROOT.child("spec");
     let path = spec.child("finalizers");
     for finalizer in given(object, "spec").map(|spec| texts(spec, "finalizers")).unwrap_or_default() {
@@ -30,7 +30,7 @@ pub(super) fn namespace_update(new: &Value, old: &Value) -> Vec<FieldError> {
 }
 
 pub(super) fn namespace_status_update(new: &Value, old: &Value) -> Vec<FieldError> {
-    let mut errors = validate::update(new, old);
+    let mut errors = core_update(new, old);
     let phase = given(new, "status").map(|status| text(status, "phase")).unwrap_or_default();
     let (wanted, when) = if Meta::of(new).is_deleting() { ("Terminating", "not empty") } else { ("Active", "empty") };
     if phase != wanted {
@@ -41,7 +41,7 @@ pub(super) fn namespace_status_update(new: &Value, old: &Value) -> Vec<FieldErro
 }
 
 pub(super) fn namespace_finalize_update(new: &Value, old: &Value) -> Vec<FieldError> {
-    let mut errors = validate::update(new, old);
+    let mut errors = core_update(new, old);
     let spec = ROOT.child("spec");
     let path = spec.child("finalizers");
     let finalizers = given(new, "spec").map(|spec| texts(spec, "finalizers")).unwrap_or_default();
@@ -53,14 +53,11 @@ pub(super) fn namespace_finalize_update(new: &Value, old: &Value) -> Vec<FieldEr
 
 fn namespace_finalizer(finalizer: &str, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     validate::finalizer_name(finalizer, path, errors);
-    if !finalizer.contains('/') && !matches!(finalizer, "kubernetes" | ORPHAN | FOREGROUND_DELETION) {
-        let words = "name is neither a standard finalizer name nor is it fully qualified";
-        errors.push(FieldError::invalid(path, finalizer, words));
-    }
+    validate::core_finalizer(finalizer, path, errors);
 }
 
 pub(super) fn config_map(object: &Value) -> Vec<FieldError> {
-    let mut errors = validate::create(object, true, NameRule::DnsSubdomain);
+    let mut errors = core_create(object, true, NameRule::DnsSubdomain);
     let mut size = 0;
     let data = ROOT.child("data");
     for (key, value) in entries(object, "data") {
@@ -77,20 +74,21 @@ pub(super) fn config_map(object: &Value) -> Vec<FieldError> {
         size += decoded_size(value);
     }
     if size > MOST {
-        errors.push(FieldError::too_long(&ROOT, MOST));
+        // An empty path of Kubernetes' reads like this.
+        errors.push(FieldError { field: "[]".to_owned(), ..FieldError::too_long(&ROOT, MOST) });
     }
     errors
 }
 
 pub(super) fn config_map_update(new: &Value, old: &Value) -> Vec<FieldError> {
-    let mut errors = validate::update(new, old);
+    let mut errors = core_update(new, old);
     kept_when_immutable(new, old, &["data", "binaryData"], &mut errors);
     errors.extend(config_map(new));
     errors
 }
 
 pub(super) fn secret(object: &Value) -> Vec<FieldError> {
-    let mut errors = validate::create(object, true, NameRule::DnsSubdomain);
+    let mut errors = core_create(object, true, NameRule::DnsSubdomain);
     let path = ROOT.child("data");
     let mut size = 0;
     for (key, value) in entries(object, "data") {
@@ -141,16 +139,37 @@ fn docker(value: Option<&Value>, path: &Path<'_>, errors: &mut Vec<FieldError>) 
         return;
     };
     let bytes = decoded(value);
-    let words = match serde_json::from_slice::<Map<String, Value>>(&bytes) {
-        Ok(_) => return,
-        Err(_) if bytes.is_empty() => "unexpected end of JSON input".to_owned(),
-        Err(error) => error.to_string(),
+    let words = match serde_json::from_slice::<Value>(&bytes) {
+        Ok(Value::Object(_) | Value::Null) => return,
+        Ok(other) => {
+            format!("json: cannot unmarshal {} into Go value of type map[string]interface {{}}", type_name(&other))
+        }
+        Err(error) => not_json(&bytes).unwrap_or_else(|| error.to_string()),
     };
     errors.push(FieldError::invalid(path, "<secret contents redacted>", words));
 }
 
+const fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Array(_) => "array",
+        Value::String(_) => "string",
+        Value::Number(_) => "number",
+        _ => "bool",
+    }
+}
+
+/// What Go says of bytes that do not even begin as JSON.
+fn not_json(bytes: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(bytes);
+    match text.trim_start_matches([' ', '\t', '\r', '\n']).chars().next() {
+        None => Some("unexpected end of JSON input".to_owned()),
+        Some('{' | '[' | '"' | '-' | '0'..='9' | 't' | 'f' | 'n') => None,
+        Some(first) => Some(format!("invalid character {first:?} looking for beginning of value")),
+    }
+}
+
 pub(super) fn secret_update(new: &Value, old: &Value) -> Vec<FieldError> {
-    let mut errors = validate::update(new, old);
+    let mut errors = core_update(new, old);
     immutable(&mut errors, &ROOT.child("type"), given(new, "type"), given(old, "type"));
     kept_when_immutable(new, old, &["data"], &mut errors);
     errors.extend(secret(new));
@@ -184,11 +203,11 @@ fn decoded_size(value: &Value) -> usize {
 }
 
 pub(super) fn service_account(object: &Value) -> Vec<FieldError> {
-    validate::create(object, true, NameRule::DnsSubdomain)
+    core_create(object, true, NameRule::DnsSubdomain)
 }
 
 pub(super) fn service_account_update(new: &Value, old: &Value) -> Vec<FieldError> {
-    let mut errors = validate::update(new, old);
+    let mut errors = core_update(new, old);
     errors.extend(service_account(new));
     errors
 }

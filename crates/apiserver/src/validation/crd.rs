@@ -103,9 +103,11 @@ fn stored_versions(object: &Value, errors: &mut Vec<FieldError>) {
         return;
     }
     let versions = object.get("spec").map(|spec| items(spec, "versions")).unwrap_or_default();
-    for version in versions {
+    for (index, version) in versions.iter().enumerate() {
         let name = text(version, "name");
-        if version.get("storage").and_then(Value::as_bool) == Some(true) && !stored.contains(&name) {
+        // As in Kubernetes a second version of the same name does not find the name any more.
+        let known = stored.contains(&name) && !versions.iter().take(index).any(|before| text(before, "name") == name);
+        if version.get("storage").and_then(Value::as_bool) == Some(true) && !known {
             errors.push(FieldError::invalid(&path, stored.clone(), format!("must have the storage version {name}")));
         }
     }

@@ -2,10 +2,10 @@
 //! checked strictly. Both groups show the same objects, in fields of other names.
 
 use apimachinery::field::{FieldError, Path};
-use apimachinery::meta::{Meta, NameRule, names, validate};
+use apimachinery::meta::{Meta, NameRule, names};
 use serde_json::Value;
 
-use super::{given, immutable, text, wrong};
+use super::{core_create, core_update, given, immutable, text, wrong};
 
 const ROOT: Path<'static> = Path::ROOT;
 
@@ -53,7 +53,7 @@ pub(super) fn core(object: &Value) -> Vec<FieldError> {
 pub(super) fn create(object: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     legacy(object, &EVENTS, &mut errors);
-    errors.extend(validate::create(object, true, NameRule::DnsSubdomain));
+    errors.extend(core_create(object, true, NameRule::DnsSubdomain));
     series(object, &mut errors);
     if text(object, "eventTime").is_empty() {
         errors.push(FieldError::required(&ROOT.child("eventTime"), ""));
@@ -81,7 +81,7 @@ pub(super) fn create(object: &Value) -> Vec<FieldError> {
 pub(super) fn update(new: &Value, old: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     legacy(new, &EVENTS, &mut errors);
-    errors.extend(validate::update(new, old));
+    errors.extend(core_update(new, old));
     if given(new, "series") != given(old, "series") {
         series(new, &mut errors);
     }

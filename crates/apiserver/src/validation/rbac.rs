@@ -5,23 +5,23 @@
 use apimachinery::field::{FieldError, Path};
 use apimachinery::meta::{NameRule, names, validate};
 use policy::rules::ROLE_GROUP;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{given, immutable, items, text, wrong};
+use super::{core_create, core_update, given, items, text, wrong};
 
 const ROOT: Path<'static> = Path::ROOT;
 
 pub(super) fn role(object: &Value) -> Vec<FieldError> {
-    let mut errors = validate::create(object, true, NameRule::PathSegment);
+    let mut errors = core_create(object, true, NameRule::PathSegment);
     rules(object, true, &mut errors);
     without_verbs(object, &mut errors);
     errors
 }
 
 pub(super) fn role_update(new: &Value, old: &Value) -> Vec<FieldError> {
-    let mut errors = validate::create(new, true, NameRule::PathSegment);
+    let mut errors = core_create(new, true, NameRule::PathSegment);
     rules(new, true, &mut errors);
-    errors.extend(validate::update(new, old));
+    errors.extend(core_update(new, old));
     without_verbs(new, &mut errors);
     errors
 }
@@ -34,13 +34,13 @@ pub(super) fn cluster_role(object: &Value) -> Vec<FieldError> {
 
 pub(super) fn cluster_role_update(new: &Value, old: &Value) -> Vec<FieldError> {
     let mut errors = whole_cluster_role(new);
-    errors.extend(validate::update(new, old));
+    errors.extend(core_update(new, old));
     without_verbs(new, &mut errors);
     errors
 }
 
 fn whole_cluster_role(object: &Value) -> Vec<FieldError> {
-    let mut errors = validate::create(object, false, NameRule::PathSegment);
+    let mut errors = core_create(object, false, NameRule::PathSegment);
     rules(object, false, &mut errors);
     if let Some(rule) = given(object, "aggregationRule") {
         let path = ROOT.child("aggregationRule");
@@ -106,14 +106,19 @@ pub(super) fn binding(object: &Value, namespaced: bool) -> Vec<FieldError> {
 
 pub(super) fn binding_update(new: &Value, old: &Value, namespaced: bool) -> Vec<FieldError> {
     let mut errors = whole_binding(new, namespaced);
-    errors.extend(validate::update(new, old));
-    immutable(&mut errors, &ROOT.child("roleRef"), given(new, "roleRef"), given(old, "roleRef"));
+    errors.extend(core_update(new, old));
+    if given(new, "roleRef") != given(old, "roleRef") {
+        let role = new.get("roleRef").unwrap_or(&Value::Null);
+        // Kubernetes shows its internal type, whose fields have no names of the wire.
+        let shown = json!({"APIGroup": text(role, "apiGroup"), "Kind": text(role, "kind"), "Name": text(role, "name")});
+        errors.push(FieldError::invalid(&ROOT.child("roleRef"), shown, validate::IMMUTABLE));
+    }
     without_names(new, &mut errors);
     errors
 }
 
 fn whole_binding(object: &Value, namespaced: bool) -> Vec<FieldError> {
-    let mut errors = validate::create(object, namespaced, NameRule::PathSegment);
+    let mut errors = core_create(object, namespaced, NameRule::PathSegment);
     let path = ROOT.child("roleRef");
     let role = object.get("roleRef").unwrap_or(&Value::Null);
     if text(role, "apiGroup") != ROLE_GROUP {

@@ -254,28 +254,32 @@ fn check_selectable(version: &Value, stored: Option<&Value>, path: &Path<'_>, er
 
 /// The type of the field that a path in dots stands for (`cel.ValidFieldPath` without array notation).
 fn field_type<'a>(json_path: &str, schema: Option<&'a Value>) -> Result<&'a str, String> {
+    const DELIMITERS: [char; 3] = ['.', '[', ']'];
     let nowhere = || "does not refer to a valid field".to_owned();
-    let Some(rest) = json_path.strip_prefix('.') else {
-        if json_path.starts_with('[') {
+    let mut schema = schema.ok_or_else(nowhere)?;
+    let mut rest = json_path;
+    while let Some(first) = rest.chars().next() {
+        if first == '[' {
             return Err("array notation is not allowed".to_owned());
         }
-        let token = json_path.split(['.', '[', ']']).next().unwrap_or_default();
-        return Err(format!("expected [ or . but got: {token}"));
-    };
-    let mut schema = schema.ok_or_else(nowhere)?;
-    for name in rest.split('.') {
-        if name.is_empty() && json_path.ends_with('.') {
-            return Err("unexpected end of JSON path".to_owned());
-        }
-        let (name, array) = name.split_once('[').map_or((name, false), |(name, _)| (name, true));
+        let Some(after) = rest.strip_prefix('.') else {
+            let token = rest.split(DELIMITERS).next().filter(|token| !token.is_empty()).unwrap_or("]");
+            return Err(format!("expected [ or . but got: {token}"));
+        };
+        let end = match after.find(DELIMITERS) {
+            Some(0) => 1,
+            Some(end) => end,
+            None if after.is_empty() => return Err("unexpected end of JSON path".to_owned()),
+            None => after.len(),
+        };
+        // INVARIANT: the end is that of a character, delimiters are of one byte.
+        let (name, left) = after.split_at_checked(end).unwrap_or((after, ""));
+        rest = left;
         schema = match (given(schema, "properties"), given(schema, "additionalProperties")) {
             (Some(properties), _) => properties.get(name).ok_or_else(nowhere)?,
             (None, Some(values)) if values.is_object() => values,
             _ => return Err(nowhere()),
         };
-        if array {
-            return Err("array notation is not allowed".to_owned());
-        }
     }
     Ok(text(schema, "type"))
 }
