@@ -28,6 +28,7 @@ pub mod listen;
 mod namespaces;
 mod object;
 mod options;
+pub mod policies;
 mod read;
 pub mod registry;
 mod reviews;
