@@ -132,7 +132,7 @@ fn an_invalid_object_lists_every_error_once_and_as_causes() {
     let spec = Path::ROOT.child("spec");
     let one = FieldError::required(&spec.child("a"), "");
     let two = FieldError::invalid(&spec.child("b"), "x", "must be short");
-    let status = Status::invalid("example.com", "Widget", "w", &[one.clone()]);
+    let status = Status::invalid("example.com", "Widget", "w", std::slice::from_ref(&one));
     assert_eq!(status.message(), r#"Widget.example.com "w" is invalid: spec.a: Required value"#);
     let status = Status::invalid("", "Secret", "w", &[one.clone(), two, one]);
     assert_eq!(
