@@ -16,8 +16,8 @@ use super::object::{self, Binding, Kind, ROLE_GROUP, RoleRef, Subject, SubjectKi
 use super::{Attributes, MASTERS, Rule};
 use crate::quoted::quoted;
 
-/// The bindings of one subject in one namespace, sorted by name.
-type Bound = Arc<[Arc<Binding>]>;
+/// The bindings of one subject in one namespace, by name: a change stays cheap where a group has very many.
+type Bound = RedBlackTreeMapSync<Arc<str>, Arc<Binding>>;
 /// The bindings of one subject by namespace; those of the whole cluster under the empty one.
 type ByNamespace = HashTrieMapSync<Arc<str>, Bound>;
 type Key = (Arc<str>, Arc<str>);
@@ -195,10 +195,9 @@ impl Authorizer {
         for subject in distinct_subjects(&binding) {
             let (map, name) = self.map_of(subject);
             let mut places = map.get(&name).cloned().unwrap_or_default();
-            let mut all = places.get(&binding.namespace).map(|bound| bound.to_vec()).unwrap_or_default();
-            let at = all.partition_point(|other| other.name < binding.name);
-            all.insert(at, Arc::clone(&binding));
-            places.insert_mut(Arc::clone(&binding.namespace), all.into());
+            let mut all = places.get(&binding.namespace).cloned().unwrap_or_default();
+            all.insert_mut(Arc::clone(&binding.name), Arc::clone(&binding));
+            places.insert_mut(Arc::clone(&binding.namespace), all);
             map.insert_mut(name, places);
         }
         self.bindings.insert_mut((Arc::clone(&binding.namespace), Arc::clone(&binding.name)), binding);
@@ -211,14 +210,12 @@ impl Authorizer {
         for subject in distinct_subjects(&binding) {
             let (map, name) = self.map_of(subject);
             let Some(mut places) = map.get(&name).cloned() else { continue };
-            let rest: Vec<Arc<Binding>> = places
-                .get(&binding.namespace)
-                .map(|bound| bound.iter().filter(|other| other.name != binding.name).cloned().collect())
-                .unwrap_or_default();
+            let mut rest = places.get(&binding.namespace).cloned().unwrap_or_default();
+            rest.remove_mut(&binding.name);
             if rest.is_empty() {
                 places.remove_mut(&binding.namespace);
             } else {
-                places.insert_mut(Arc::clone(&binding.namespace), rest.into());
+                places.insert_mut(Arc::clone(&binding.namespace), rest);
             }
             if places.is_empty() {
                 map.remove_mut(&name);
@@ -243,7 +240,7 @@ impl Authorizer {
         let with_names = Asked::new(asked);
         let mut missing = Vec::new();
         for bound in self.bound(asked.user, asked.groups, asked.namespace) {
-            for binding in bound.iter() {
+            for binding in bound.values() {
                 match self.role(&binding.role, &binding.namespace) {
                     Some(role) if role.allows(&with_names) => {
                         // INVARIANT: the binding was found under one of its subjects.
@@ -293,7 +290,7 @@ impl Authorizer {
     pub fn rules_for(&self, user: &str, groups: &[String], namespace: &str) -> Rules<'_> {
         let mut seen = BTreeSet::new();
         let mut out = Rules::default();
-        for binding in self.bound(user, groups, namespace).flat_map(|bound| bound.iter()) {
+        for binding in self.bound(user, groups, namespace).flat_map(RedBlackTreeMapSync::values) {
             if !seen.insert((&binding.namespace, &binding.name)) {
                 continue;
             }
