@@ -1,6 +1,7 @@
 //! What the store costs: `store_load FOLDER OBJECTS` fills a store in a file, opens it again and says what that took.
 //!
-//! Prints the bytes of memory an object of 1 kB takes, commits a second of 1 and of 64 clients, and the time to open.
+//! Prints the bytes of memory an object of 1 kB takes, commits a second of 1 and of 64 clients, the time from a commit to the last of
+//! 1,000 watches, and the time to open.
 
 use std::{
     path::Path,
@@ -38,6 +39,7 @@ async fn run(path: &Path, objects: usize) -> Result<(), Failure> {
             writers(&store, clients, &format!("few-{clients}"), usize::MAX, Duration::from_secs(5)).await?;
         say(&format!("{clients} clients: {:.0} commits a second", count as f64 / taken.as_secs_f64()));
     }
+    watchers(&store).await?;
     let (count, taken) = writers(&store, 1_024, "many", objects, Duration::MAX).await?;
     say(&format!("1024 clients: {:.0} commits a second", count as f64 / taken.as_secs_f64()));
     let stored = store.snapshot().count(&Range::prefix("example.com/widgets"));
@@ -80,6 +82,39 @@ async fn writers(
         made += task.await??;
     }
     Ok((made, started.elapsed()))
+}
+
+/// A thousand watches of one kind, and how long after the commit the last of them has its event.
+async fn watchers(store: &Store) -> Result<(), Failure> {
+    const WATCHES: usize = 1_000;
+    let (seen, mut all) = tokio::sync::mpsc::unbounded_channel();
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..WATCHES {
+        let mut watch = store.watch(Range::prefix("example.com/watched"), store.revision())?;
+        let seen = seen.clone();
+        tasks.spawn(async move {
+            while let Ok(batch) = watch.next().await {
+                for _ in batch.events {
+                    let _ = seen.send(Instant::now());
+                }
+            }
+        });
+    }
+    let mut taken = Vec::new();
+    for n in 0..200 {
+        let key = Key::new("example.com/watched", "a", &n.to_string());
+        store.commit(vec![(key, Expect::Absent, Write::Put(draft()))]).await?;
+        let committed = Instant::now();
+        let mut last = committed;
+        for _ in 0..WATCHES {
+            last = last.max(all.recv().await.ok_or("the watches are gone")?);
+        }
+        taken.push(last - committed);
+    }
+    taken.sort_unstable();
+    let at = |share: usize| taken.get(taken.len() * share / 100).copied().unwrap_or_default();
+    say(&format!("{WATCHES} watches: the last has its event {:.2?} after the answer, p99 {:.2?}", at(50), at(99)));
+    Ok(())
 }
 
 /// An object of 1,024 bytes.

@@ -1,68 +1,16 @@
 //! A disk that fails: nothing is half seen, reads go on, writing comes back by itself.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
+use apiserver::store::{CommitError, Expect, Range, SqliteLog, Store, Write};
 
-use apiserver::store::{
-    CommitError, Expect, Log, LogError, MemoryLog, Range, Record, Revision, Row, SqliteLog, Store, Write,
-};
-
-use crate::support::{Backend, KIND, draft, events, key, names, options, put, write};
-
-/// A log the next `failures` uses of which fail.
-struct Failing {
-    log: MemoryLog,
-    failures: Arc<AtomicUsize>,
-}
-
-impl Failing {
-    fn fault(&self) -> Result<(), LogError> {
-        let one_less = |left: usize| left.checked_sub(1);
-        match self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less) {
-            Ok(_) => Err(LogError::Full { path: "here".into() }),
-            Err(_) => Ok(()),
-        }
-    }
-}
-
-impl Log for Failing {
-    fn compacted(&mut self) -> Result<Revision, LogError> {
-        self.log.compacted()
-    }
-
-    fn replay(&mut self, each: &mut dyn FnMut(Record)) -> Result<(), LogError> {
-        self.log.replay(each)
-    }
-
-    fn append(&mut self, records: &[Record]) -> Result<(), LogError> {
-        self.fault()?;
-        self.log.append(records)
-    }
-
-    fn compact(&mut self, to: Revision, rows: &[Row]) -> Result<(), LogError> {
-        self.fault()?;
-        self.log.compact(to, rows)
-    }
-
-    fn probe(&mut self) -> Result<(), LogError> {
-        self.fault()
-    }
-
-    fn tend(&mut self) -> Result<bool, LogError> {
-        Ok(false)
-    }
-}
+use crate::support::{Backend, KIND, delete, draft, events, key, names, options, put, write};
 
 #[tokio::test]
 async fn a_failed_append_is_seen_by_nobody_and_writing_comes_back() {
-    let failures = Arc::new(AtomicUsize::new(0));
-    let log = MemoryLog::default();
-    let store = Store::open(Box::new(Failing { log: log.clone(), failures: failures.clone() }), options()).unwrap();
+    let backend = Backend::memory();
+    let store = backend.open();
     let at = put(&store, &key("a", "x"), "one").await;
     let mut watch = store.watch(Range::prefix(KIND), at).unwrap();
-    failures.store(3, Ordering::SeqCst);
+    backend.faults.fail(0, 3);
     let error = write(&store, &key("a", "y"), Expect::Absent, Write::Put(draft("lost"))).await.unwrap_err();
     assert!(matches!(error, CommitError::ReadOnly(_)), "{error}");
     assert!(error.to_string().contains("no space is left for `here`"), "{error}");
@@ -75,16 +23,14 @@ async fn a_failed_append_is_seen_by_nobody_and_writing_comes_back() {
     }
     assert_eq!(put(&store, &key("a", "y"), "two").await, at + 1);
     assert_eq!(events(&mut watch, 1).await[0].revision, at + 1);
-    store.stop().await;
-    assert_eq!(Store::open(Box::new(log), options()).unwrap().revision(), at + 1);
+    assert_eq!(backend.reopen(store).await.revision(), at + 1);
 }
 
 #[tokio::test]
 async fn a_refusal_that_rests_on_a_failed_write_is_not_given() {
-    let failures = Arc::new(AtomicUsize::new(0));
-    let store =
-        Store::open(Box::new(Failing { log: MemoryLog::default(), failures: failures.clone() }), options()).unwrap();
-    failures.store(1, Ordering::SeqCst);
+    let backend = Backend::memory();
+    let store = backend.open();
+    backend.faults.fail(0, 1);
     let commits = (0..8).map(|_| {
         let store = store.clone();
         tokio::spawn(async move { write(&store, &key("a", "x"), Expect::Absent, Write::Put(draft("one"))).await })
@@ -126,4 +72,22 @@ async fn a_full_file_refuses_writes_and_keeps_every_acknowledged_one() {
     assert_eq!(names(&store, &Range::prefix(KIND)), acknowledged);
     // Without the limit of that connection there is room again.
     put(&store, &key("a", "more"), "room").await;
+}
+
+/// A crash between two steps of a compaction must not leave the state of an object without its deletion.
+#[tokio::test]
+async fn an_object_does_not_come_back_by_half_a_compaction() {
+    for backend in [Backend::memory(), Backend::file()] {
+        let store = backend.open();
+        for n in 0..400 {
+            put(&store, &key("a", &n.to_string()), "one").await;
+            put(&store, &key("a", &n.to_string()), "two").await;
+            delete(&store, &key("a", &n.to_string())).await;
+        }
+        backend.faults.fail(1, 1_000_000);
+        store.compact(store.revision()).await;
+        backend.faults.fail(0, 0);
+        let store = backend.reopen(store).await;
+        assert_eq!(names(&store, &Range::prefix(KIND)), [""; 0]);
+    }
 }

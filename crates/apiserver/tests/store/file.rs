@@ -1,8 +1,8 @@
 //! Files: locks, versions, damage, permissions.
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
 
-use apiserver::store::{LogError, Range, SqliteLog, Store};
+use apiserver::store::{LogError, Options, Range, SqliteLog, Store};
 
 use crate::support::{Backend, KIND, key, names, options, put, says};
 
@@ -89,7 +89,8 @@ async fn a_cut_file_is_refused_and_named() {
 #[tokio::test]
 async fn a_write_ahead_log_cut_short_loses_its_end_and_no_more() {
     let backend = Backend::file();
-    let store = backend.open();
+    // Without the quiet moment that would empty the write-ahead log.
+    let store = backend.open_with(Options { tick: Duration::from_mins(1), ..options() });
     for n in 0..50 {
         put(&store, &key("a", &format!("{n:02}")), &"x".repeat(1_000)).await;
     }

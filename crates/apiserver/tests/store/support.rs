@@ -1,10 +1,14 @@
 //! Stores to test, and short words for what is done to them.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use apiserver::store::{
-    CommitError, Committed, Draft, Entry, Event, Expect, Key, Labels, Log, MemoryLog, Options, Range, Retention,
-    Sealed, Sealing, SqliteLog, Store, Watch, Write,
+    CommitError, Committed, Draft, Entry, Event, Expect, Key, Labels, Log, LogError, MemoryLog, Options, Range, Record,
+    Retention, Revision, Row, Sealed, Sealing, SqliteLog, Store, Watch, Write,
 };
 use tempfile::TempDir;
 
@@ -12,37 +16,47 @@ use tempfile::TempDir;
 pub const KIND: &str = "example.com/widgets";
 
 /// Where a store keeps what it has.
-pub enum Backend {
+pub struct Backend {
+    place: Place,
+    pub faults: Faults,
+}
+
+enum Place {
     Memory(MemoryLog),
     File { folder: TempDir, sealing: Option<Sealing> },
 }
 
 impl Backend {
+    fn new(place: Place) -> Self {
+        Self { place, faults: Faults::default() }
+    }
+
     pub fn memory() -> Self {
-        Self::Memory(MemoryLog::default())
+        Self::new(Place::Memory(MemoryLog::default()))
     }
 
     pub fn file() -> Self {
-        Self::File { folder: tempfile::tempdir().unwrap(), sealing: None }
+        Self::new(Place::File { folder: tempfile::tempdir().unwrap(), sealing: None })
     }
 
     pub fn sealed(key: apiserver::store::MasterKey) -> Self {
         let sealing = Sealing { key, previous: None, what: Sealed::All };
-        Self::File { folder: tempfile::tempdir().unwrap(), sealing: Some(sealing) }
+        Self::new(Place::File { folder: tempfile::tempdir().unwrap(), sealing: Some(sealing) })
     }
 
     pub fn path(&self) -> PathBuf {
-        match self {
-            Self::Memory(_) => panic!("a file was asked for"),
-            Self::File { folder, .. } => folder.path().join("store.db"),
+        match &self.place {
+            Place::Memory(_) => panic!("a file was asked for"),
+            Place::File { folder, .. } => folder.path().join("store.db"),
         }
     }
 
     pub fn log(&self) -> Box<dyn Log> {
-        match self {
-            Self::Memory(log) => Box::new(log.clone()),
-            Self::File { sealing, .. } => Box::new(SqliteLog::open(&self.path(), sealing.clone()).unwrap()),
-        }
+        let log: Box<dyn Log> = match &self.place {
+            Place::Memory(log) => Box::new(log.clone()),
+            Place::File { sealing, .. } => Box::new(SqliteLog::open(&self.path(), sealing.clone()).unwrap()),
+        };
+        Box::new(Failing { log, faults: self.faults.clone() })
     }
 
     pub fn open(&self) -> Store {
@@ -121,4 +135,64 @@ pub async fn events(watch: &mut Watch, count: usize) -> Vec<Arc<Event>> {
 
 pub fn names(store: &Store, range: &Range) -> Vec<String> {
     store.snapshot().range(range, None).map(|entry| format!("{}/{}", entry.namespace(), entry.name())).collect()
+}
+
+/// How many writes of a log succeed, and how many fail then.
+#[derive(Clone, Default)]
+pub struct Faults(Arc<Mutex<(usize, usize)>>);
+
+impl Faults {
+    pub fn fail(&self, after: usize, times: usize) {
+        *self.0.lock().unwrap() = (after, times);
+    }
+
+    fn meet(&self) -> Result<(), LogError> {
+        let mut plan = self.0.lock().unwrap();
+        match &mut *plan {
+            (_, 0) => Ok(()),
+            (0, times) => {
+                *times -= 1;
+                Err(LogError::Full { path: "here".into() })
+            }
+            (after, _) => {
+                *after -= 1;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A log that fails as planned.
+struct Failing {
+    log: Box<dyn Log>,
+    faults: Faults,
+}
+
+impl Log for Failing {
+    fn compacted(&mut self) -> Result<Revision, LogError> {
+        self.log.compacted()
+    }
+
+    fn replay(&mut self, each: &mut dyn FnMut(Record)) -> Result<(), LogError> {
+        self.log.replay(each)
+    }
+
+    fn append(&mut self, records: &[Record]) -> Result<(), LogError> {
+        self.faults.meet()?;
+        self.log.append(records)
+    }
+
+    fn compact(&mut self, to: Revision, rows: &[Row]) -> Result<(), LogError> {
+        self.faults.meet()?;
+        self.log.compact(to, rows)
+    }
+
+    fn probe(&mut self) -> Result<(), LogError> {
+        self.faults.meet()?;
+        self.log.probe()
+    }
+
+    fn tend(&mut self) -> Result<bool, LogError> {
+        self.log.tend()
+    }
 }
