@@ -49,11 +49,11 @@ async fn settle(api: &Api) -> Outcome<()> {
     let made_of_others: Vec<&Value> = roles.iter().filter(|role| is_aggregated(role)).collect();
     for role in made_of_others {
         // A selector that cannot be read is its author's to mend; the role stays as it is.
-        let Ok(Some(rules)) = aggregated(role, &roles) else { continue };
-        let rules = json!(rules);
+        let Ok(Some(wanted)) = aggregated(role, &roles) else { continue };
+        let wanted = json!(wanted);
         let set = |role: &mut Value| {
             if let Some(fields) = role.as_object_mut() {
-                fields.insert("rules".to_owned(), rules.clone());
+                fields.insert("rules".to_owned(), wanted.clone());
             }
         };
         match scope.change(object::name(role), set).await {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use apimachinery::{meta::options::DeleteOptions, status::Status};
+use apimachinery::status::Status;
 use serde_json::Value;
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     options::{FieldValidation, ListOptions},
     scope::{Part, Scope},
     server::Core,
-    verbs::{self, delete::Deleted, update::Change},
+    verbs::{self, update::Change},
     warnings::Warnings,
 };
 
@@ -58,11 +58,6 @@ impl Api {
 }
 
 impl Scope {
-    /// The object `name`.
-    pub(crate) async fn get(&self, name: &str) -> Outcome<Value> {
-        verbs::get::get(self, name, "").await.map(|entry| crate::read::value(&self.resource, &entry))
-    }
-
     /// All objects, at one version.
     pub(crate) async fn list(&self) -> Outcome<Vec<Value>> {
         let listing = verbs::list::list(self, &ListOptions::default()).await?;
@@ -90,14 +85,6 @@ impl Scope {
     pub(crate) async fn change_status(&self, name: &str, change: impl Fn(&mut Value) + Send + Sync) -> Outcome<Value> {
         let scope = Self { part: Part::Status, ..self.clone() };
         scope.change(name, change).await
-    }
-
-    /// Deletes an object; `None` when it is gone, else as it waits for its finalizers.
-    pub(crate) async fn delete(&self, name: &str, options: &DeleteOptions) -> Outcome<Option<Value>> {
-        Ok(match verbs::delete::delete(self, name, options).await? {
-            Deleted::Gone(_) => None,
-            Deleted::Waiting(stored) => Some(stored.into_value(&self.resource)),
-        })
     }
 }
 

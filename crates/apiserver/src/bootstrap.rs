@@ -14,7 +14,7 @@ use crate::{api::Api, failure::Outcome, object, scope::Scope};
 /// The namespaces that are always there.
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
 /// How often it is looked whether they still are.
-const EVERY: Duration = Duration::from_secs(60);
+const EVERY: Duration = Duration::from_mins(1);
 
 /// Makes what is missing, again and again.
 pub(crate) async fn run(api: Api) {

@@ -57,7 +57,8 @@ struct Spec {
 struct Names {
     plural: String,
     singular: String,
-    short_names: Vec<String>,
+    #[serde(rename = "shortNames")]
+    short: Vec<String>,
     kind: String,
     list_kind: String,
     categories: Vec<String>,
@@ -204,7 +205,7 @@ fn resource(form: &Form, version: &Version, storage: &str, definition: &Arc<Defi
         list_kind: names.list_kind.clone(),
         plural: names.plural.clone(),
         singular: names.singular.clone(),
-        short_names: names.short_names.clone(),
+        short_names: names.short.clone(),
         categories: names.categories.clone(),
         namespaced: form.spec.scope == "Namespaced",
         served: version.served,

@@ -34,7 +34,7 @@ pub(crate) fn answer(core: &Core, parts: &Parts, target: &Target<'_>, path: &str
     let resources = catalog.documents().resources(&catalog);
     let steps: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     let document = match steps.as_slice() {
-        ["api"] | ["apis"] if negotiate::aggregated_discovery(&parts.headers).is_some() => {
+        ["api" | "apis"] if negotiate::aggregated_discovery(&parts.headers).is_some() => {
             let media = negotiate::aggregated_discovery(&parts.headers).unwrap_or(Media::Json);
             let documents = catalog.documents();
             let is_core = steps.first() == Some(&"api");

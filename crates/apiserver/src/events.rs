@@ -9,9 +9,9 @@ use serde_json::Value;
 use crate::{api::Api, failure::Outcome, store::Range, verbs};
 
 /// How long an event is kept after its last change.
-const KEPT: Duration = Duration::from_secs(3600);
+const KEPT: Duration = Duration::from_hours(1);
 /// How often it is looked for old ones.
-const EVERY: Duration = Duration::from_secs(60);
+const EVERY: Duration = Duration::from_mins(1);
 
 /// Forgets old events, for as long as the server runs.
 pub(crate) async fn run(api: Api) {

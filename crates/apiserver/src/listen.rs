@@ -28,13 +28,12 @@ pub async fn listen(
     loop {
         let socket = tokio::select! {
             () = &mut until => return,
-            accepted = listener.accept() => match accepted {
-                Ok((socket, _)) => socket,
+            accepted = listener.accept() => if let Ok((socket, _)) = accepted {
+                socket
+            } else {
                 // Out of descriptors, mostly: the next one may be free in a moment.
-                Err(_) => {
-                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-                    continue;
-                }
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                continue;
             },
         };
         let _ = socket.set_nodelay(true);
@@ -69,15 +68,15 @@ async fn connection(
     let socket = TokioIo::new(socket);
     // A connection that breaks is its client's to notice.
     if http2 {
-        let served = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+        let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_concurrent_streams(250)
             .serve_connection(socket, service);
-        let _ = served.await;
+        let _ = connection.await;
     } else {
-        let served =
+        let connection =
             hyper::server::conn::http1::Builder::new().timer(TokioTimer::new()).serve_connection(socket, service);
-        let _ = served.await;
+        let _ = connection.await;
     }
 }
 

@@ -27,11 +27,6 @@ pub(crate) fn name(object: &Value) -> &str {
     meta_text(object, "name")
 }
 
-/// The object's namespace.
-pub(crate) fn namespace(object: &Value) -> &str {
-    meta_text(object, "namespace")
-}
-
 /// The object's UID.
 pub(crate) fn uid(object: &Value) -> &str {
     meta_text(object, "uid")

@@ -23,8 +23,8 @@ pub(crate) fn compressed(response: Response<Body>, request: &HeaderMap) -> Respo
         return response;
     }
     let (mut head, body) = response.into_parts();
-    let (parts, held) = body.into_parts();
-    let body = match parts {
+    let (made_of, held) = body.into_parts();
+    let body = match made_of {
         Parts::Whole(bytes) if bytes.len() <= WORTH_IT => {
             return Response::from_parts(head, Body::from_parts(Parts::Whole(bytes), held));
         }

@@ -63,18 +63,17 @@ impl Change for Patched {
 impl Patched {
     fn merged(&self, scope: &Scope, live: &Value) -> Outcome<Value> {
         let mut duplicates = Vec::new();
-        let new = match self.kind {
-            PatchType::Json => patch::json_patch(live, &self.body).map_err(refusal)?,
-            _ => {
-                let decoded = json::decode(&self.body, json::ContentType::Json)
-                    .map_err(|wrong| Status::bad_request(format!("error decoding patch: {wrong}")))?;
-                duplicates = decoded.duplicates;
-                if self.kind == PatchType::Merge {
-                    patch::merge_patch(live, &decoded.value).map_err(refusal)?
-                } else {
-                    let schema = scope.resource.schema.clone().unwrap_or_default();
-                    patch::strategic(live, &decoded.value, &schema).map_err(refusal)?
-                }
+        let new = if self.kind == PatchType::Json {
+            patch::json_patch(live, &self.body).map_err(refusal)?
+        } else {
+            let decoded = json::decode(&self.body, json::ContentType::Json)
+                .map_err(|wrong| Status::bad_request(format!("error decoding patch: {wrong}")))?;
+            duplicates = decoded.duplicates;
+            if self.kind == PatchType::Merge {
+                patch::merge_patch(live, &decoded.value).map_err(refusal)?
+            } else {
+                let schema = scope.resource.schema.clone().unwrap_or_default();
+                patch::strategic(live, &decoded.value, &schema).map_err(refusal)?
             }
         };
         let new = incoming::settle(scope, new, duplicates, incoming::Source::Patch)?;

@@ -73,7 +73,7 @@ impl ListOptions {
         if !watch {
             initial_events = None;
         }
-        let fields = narrowed(fields, resource, name)?;
+        let fields = narrowed(&fields, resource, name)?;
         let version = match &*version_text {
             "" => None,
             text => Some(text.parse().map_err(|_| bad_version(text, resource, watch))?),
@@ -152,9 +152,9 @@ fn check(
 }
 
 /// The field selector with the name that the path asks for; refused when it names fields that the kind cannot be selected by.
-fn narrowed(fields: FieldSelector, resource: &Resource, name: &str) -> Outcome<FieldSelector> {
+fn narrowed(fields: &FieldSelector, resource: &Resource, name: &str) -> Outcome<FieldSelector> {
     let fields = if let Some(definition) = resource.built_in() {
-        definition.select(&fields).map_err(Status::bad_request)?
+        definition.select(fields).map_err(Status::bad_request)?
     } else {
         fields.transform(|required| {
             let field = required.field.as_str();
@@ -164,7 +164,7 @@ fn narrowed(fields: FieldSelector, resource: &Resource, name: &str) -> Outcome<F
             if known {
                 Ok((field.to_owned(), required.value.clone()))
             } else {
-                Err(Status::bad_request(format!("field label not supported: {field}")))
+                Err(Box::new(Status::bad_request(format!("field label not supported: {field}"))))
             }
         })?
     };

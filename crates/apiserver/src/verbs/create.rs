@@ -180,7 +180,9 @@ impl Scope {
     /// Custom resources' finalizers should be names with a domain.
     pub(super) fn warn_of_finalizers(&self, object: &Value, old: Option<&Value>) {
         if self.resource.is_custom() {
-            finalizer_warnings(object, old).into_iter().for_each(|warning| self.warnings.add(warning));
+            for warning in finalizer_warnings(object, old) {
+                self.warnings.add(warning);
+            }
         }
     }
 }

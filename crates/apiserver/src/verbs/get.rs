@@ -30,7 +30,7 @@ impl Scope {
         }
         let waited = tokio::time::timeout(std::time::Duration::from_secs(3), store.wait_for(version)).await;
         match waited {
-            Ok(_) => Ok(()),
+            Ok(()) => Ok(()),
             Err(_) => Err(too_large_version(version, store.snapshot().revision()).into()),
         }
     }

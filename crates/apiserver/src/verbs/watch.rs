@@ -42,9 +42,9 @@ pub(crate) enum Told {
 }
 
 /// How long a watch lasts that does not say so: between this and twice it, as `--min-request-timeout` has it.
-const LEAST_TIME: Duration = Duration::from_secs(1800);
+const LEAST_TIME: Duration = Duration::from_mins(30);
 /// How often a watch says how far it is.
-const BOOKMARKS: Duration = Duration::from_secs(60);
+const BOOKMARKS: Duration = Duration::from_mins(1);
 /// How long before its end a watch says so once more.
 const LAST_BOOKMARK: Duration = Duration::from_secs(2);
 /// How many objects from the beginning are looked at in one go.
