@@ -15,24 +15,24 @@ const WORTH_IT: usize = 128 * 1024;
 
 /// Compresses a large answer of a request with these headers. Watches are never compressed: each event is to arrive at once.
 pub(crate) fn compressed(response: Response<Body>, request: &HeaderMap) -> Response<Body> {
-    let taken = request
+    let wanted = request
         .get(header::ACCEPT_ENCODING)
-        .and_then(|taken| taken.to_str().ok())
-        .is_some_and(|taken| taken.split(',').any(|coding| coding.trim() == "gzip"));
-    if !taken || response.headers().contains_key(header::CONTENT_ENCODING) {
+        .and_then(|codings| codings.to_str().ok())
+        .is_some_and(|codings| codings.split(',').any(|coding| coding.trim() == "gzip"));
+    if !wanted || response.headers().contains_key(header::CONTENT_ENCODING) {
         return response;
     }
     let (mut head, body) = response.into_parts();
-    let (made_of, held) = body.into_parts();
+    let (made_of, place) = body.into_parts();
     let body = match made_of {
         Parts::Whole(bytes) if bytes.len() <= WORTH_IT => {
-            return Response::from_parts(head, Body::from_parts(Parts::Whole(bytes), held));
+            return Response::from_parts(head, Body::from_parts(Parts::Whole(bytes), place));
         }
         Parts::Whole(bytes) => {
-            let mut encoder = encoder();
+            let mut whole = encoder();
             // INVARIANT: writing to a `Vec` does not fail.
-            let _ = encoder.write_all(&bytes);
-            Parts::Whole(encoder.finish().unwrap_or_default().into())
+            let _ = whole.write_all(&bytes);
+            Parts::Whole(whole.finish().unwrap_or_default().into())
         }
         Parts::Stream(chunks) => {
             let compressed = stream::unfold((chunks, Some(encoder())), |(mut chunks, encoder)| async move {
@@ -54,7 +54,7 @@ pub(crate) fn compressed(response: Response<Body>, request: &HeaderMap) -> Respo
     };
     head.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     head.headers.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-    Response::from_parts(head, Body::from_parts(body, held))
+    Response::from_parts(head, Body::from_parts(body, place))
 }
 
 fn encoder() -> GzEncoder<Vec<u8>> {
