@@ -3,6 +3,8 @@
 //! Prints the bytes of memory an object of 1 kB takes, commits a second of 1 and of 64 clients, the time from a commit to the last of
 //! 1,000 watches, and the time to open.
 
+#![expect(clippy::cast_precision_loss, reason = "counts of commits, far below 2^52")]
+
 use std::{
     path::Path,
     sync::Arc,
@@ -29,9 +31,9 @@ async fn run(path: &Path, objects: usize) -> Result<(), Failure> {
     let started = Instant::now();
     let store = open()?;
     let found = store.snapshot().count(&Range::prefix("example.com/widgets"));
-    if found > 0 {
-        let (taken, memory) = (started.elapsed(), resident()? - before);
-        say(&format!("open {found} objects: {taken:.2?}, {} bytes an object", memory / found));
+    let taken = started.elapsed();
+    if let Some(each) = (resident()? - before).checked_div(found) {
+        say(&format!("open {found} objects: {taken:.2?}, {each} bytes an object"));
         return Ok(());
     }
     for clients in [1, 64] {

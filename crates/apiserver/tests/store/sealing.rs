@@ -8,6 +8,7 @@ use crate::support::{Backend, key, options, put, says};
 
 const SECRET: &str = "open-sesame-open-sesame";
 
+#[expect(clippy::unnecessary_wraps, reason = "as the log takes it")]
 fn secrets(key: MasterKey, previous: Option<MasterKey>) -> Option<Sealing> {
     Some(Sealing { key, previous, what: Sealed::Prefixes(BTreeSet::from(["/secrets".to_owned()])) })
 }
