@@ -9,6 +9,7 @@ pub mod headers;
 pub mod json;
 pub mod meta;
 pub mod negotiate;
+pub mod openapi;
 pub mod patch;
 pub mod request_info;
 pub mod route;

@@ -13,6 +13,7 @@ pub mod types;
 use std::sync::Arc;
 
 use apimachinery::discovery::{self, Resource};
+use apimachinery::openapi;
 use apimachinery::schema::Schema;
 use apimachinery::table::Columns;
 
@@ -111,6 +112,25 @@ impl Definition {
             }),
             custom: false,
             group_priority: self.group_priority,
+        }
+    }
+}
+
+impl Definition {
+    /// As `OpenAPI` documents tell it.
+    pub fn openapi(&self) -> openapi::Kind {
+        let other = |subresource: &&Subresource| subresource.type_name != self.type_name;
+        openapi::Kind {
+            resource: self.resource(),
+            list_kind: self.list_kind(),
+            type_name: self.type_name.to_owned(),
+            subresource_types: self
+                .subresources
+                .iter()
+                .filter(other)
+                .map(|subresource| (subresource.name.to_owned(), subresource.type_name.to_owned()))
+                .collect(),
+            selectable: Vec::new(),
         }
     }
 }
