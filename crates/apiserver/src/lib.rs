@@ -29,6 +29,7 @@ mod namespaces;
 mod object;
 mod options;
 pub mod policies;
+pub mod protobuf;
 mod read;
 pub mod registry;
 mod reviews;
