@@ -67,12 +67,15 @@ pub struct Protocols {
     pub list: Protocol,
     /// [`Call::Watch`].
     pub watch: Protocol,
+    /// A short read takes HTTP/1.1 all the same while a worker has fewer short calls than this under way in the cluster.
+    pub alone: usize,
 }
 
 impl Protocols {
-    /// A small call costs less on a shared connection, whose writes go out together; a megabyte costs less in HTTP/1.1, without
-    /// frames; thousands of idle watches need shared connections.
-    pub const MEASURED: Self = Self { short: Protocol::Http2, list: Protocol::Http1, watch: Protocol::Http2 };
+    /// A short read is answered soonest, and costs no more, on a connection of its own; the shared one bounds how many there are.
+    /// A megabyte costs less in HTTP/1.1, without frames; thousands of idle watches need shared connections.
+    pub const MEASURED: Self =
+        Self { short: Protocol::Http2, list: Protocol::Http1, watch: Protocol::Http2, alone: 64 };
 
     /// The protocol of `call`.
     pub const fn of(self, call: Call) -> Protocol {

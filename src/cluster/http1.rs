@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError, Weak,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -28,6 +28,8 @@ pub(super) type Sender = http1::SendRequest<RequestBody>;
 pub(super) struct Pool {
     /// One list a worker: its lock is never contended but by the sweep.
     slots: Box<[Mutex<Vec<Idle>>]>,
+    /// Connections of each worker that a request is on.
+    out: Box<[AtomicUsize]>,
     max_idle: usize,
     sweeps: AtomicU32,
     retired: AtomicBool,
@@ -42,14 +44,25 @@ struct Idle {
 
 impl Pool {
     pub(super) fn new(slots: usize, max_idle: usize, stats: Arc<ClusterStats>) -> Self {
-        let slots = (0..slots.max(1)).map(|_| Mutex::default()).collect();
-        Self { slots, max_idle, sweeps: AtomicU32::new(0), retired: AtomicBool::new(false), stats }
+        let count = slots.max(1);
+        let slots = (0..count).map(|_| Mutex::default()).collect();
+        let out = (0..count).map(|_| AtomicUsize::new(0)).collect();
+        Self { slots, out, max_idle, sweeps: AtomicU32::new(0), retired: AtomicBool::new(false), stats }
     }
 
     fn slot(&self, worker: usize) -> std::sync::MutexGuard<'_, Vec<Idle>> {
         let slot = self.slots.get(worker).or(self.slots.last());
         #[expect(clippy::unwrap_used, reason = "there is always one slot")]
         slot.unwrap().lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn out(&self, worker: usize) -> Option<&AtomicUsize> {
+        self.out.get(worker).or(self.out.last())
+    }
+
+    /// How many connections of this worker a request is on.
+    pub(super) fn in_use(&self, worker: usize) -> usize {
+        self.out(worker).map_or(0, |out| out.load(Ordering::Relaxed))
     }
 
     /// The connection of this worker that was used last and is still good.
@@ -113,29 +126,56 @@ impl Drop for Pool {
 pub(super) struct Lease {
     sender: Sender,
     /// Where it goes afterwards; `None` for an upgrade's, which is never used again (H16).
-    home: Option<(Weak<Pool>, usize)>,
+    home: Option<Home>,
+}
+
+/// The place of a connection in its pool, counted as in use until dropped.
+struct Home {
+    pool: Weak<Pool>,
+    worker: usize,
+}
+
+impl Home {
+    fn of(pool: &Arc<Pool>, worker: usize) -> Self {
+        if let Some(out) = pool.out(worker) {
+            out.fetch_add(1, Ordering::Relaxed);
+        }
+        Self { pool: Arc::downgrade(pool), worker }
+    }
+
+    fn take_in(&self, sender: Sender) {
+        if let Some(pool) = self.pool.upgrade() {
+            pool.put(self.worker, sender);
+        }
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        if let Some(pool) = self.pool.upgrade()
+            && let Some(out) = pool.out(self.worker)
+        {
+            out.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Lease {
     pub(super) fn new(sender: Sender, home: Option<(&Arc<Pool>, usize)>) -> Self {
-        Self { sender, home: home.map(|(pool, worker)| (Arc::downgrade(pool), worker)) }
+        Self { sender, home: home.map(|(pool, worker)| Home::of(pool, worker)) }
     }
 
     /// Hands the connection back; its answer is complete.
     pub(super) fn give_back(self) {
         let Self { mut sender, home } = self;
-        let Some((pool, worker)) = home else { return };
+        let Some(home) = home else { return };
         if sender.is_ready() {
-            if let Some(pool) = pool.upgrade() {
-                pool.put(worker, sender);
-            }
+            home.take_in(sender);
         } else if !sender.is_closed() {
             // Rare: the answer came before the request's body was taken in, or its reader runs on another thread.
             tokio::spawn(async move {
-                if let Ok(Ok(())) = tokio::time::timeout(SETTLE, sender.ready()).await
-                    && let Some(pool) = pool.upgrade()
-                {
-                    pool.put(worker, sender);
+                if let Ok(Ok(())) = tokio::time::timeout(SETTLE, sender.ready()).await {
+                    home.take_in(sender);
                 }
             });
         }

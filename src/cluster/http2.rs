@@ -155,6 +155,12 @@ impl Pool {
         &self.slots[index]
     }
 
+    /// Short calls under way on the worker's connections.
+    pub(super) fn in_use(&self, worker: usize) -> usize {
+        let connections = lock(&self.slot(worker, Use::Short).connections);
+        connections.iter().map(|connection| connection.streams.load(Ordering::Relaxed)).sum()
+    }
+
     /// A free stream, on the worker's own connection where there is one.
     pub(super) fn pick(&self, worker: usize, what: Use) -> Pick {
         let mut connections = lock(&self.slot(worker, what).connections);

@@ -125,7 +125,12 @@ impl Cluster {
             Call::Watch => http2::Use::Long,
             _ => http2::Use::Short,
         };
-        if self.options.protocols.of(call) == Protocol::Http2 && generation.has_http2() {
+        let protocols = self.options.protocols;
+        // A write stays on HTTP/2, whose peer says what it has not looked at.
+        let alone = call == Call::Short
+            && request.method().is_safe()
+            && generation.http1.in_use(worker) + generation.http2.in_use(worker) < protocols.alone;
+        if !alone && protocols.of(call) == Protocol::Http2 && generation.has_http2() {
             generation.for_http2(&mut request)?;
             self.over_http2(&generation, worker, what, request).await
         } else {

@@ -273,7 +273,8 @@ proptest! {
     fn what_a_strict_json_patch_does_this_does_as_well(document in object(true), operations in prop::collection::vec(operation(), 1..6)) {
         let mut strict = document.clone();
         let parsed: json_patch::Patch = serde_json::from_value(Value::from(operations.clone())).unwrap();
-        if json_patch::patch(&mut strict, &parsed).is_ok() {
+        // Not `patch`, whose way back from a failure may panic.
+        if json_patch::patch_unsafe(&mut strict, &parsed).is_ok() {
             prop_assert_eq!(patched(&document, &Value::from(operations)), strict);
         }
     }
