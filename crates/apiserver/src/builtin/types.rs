@@ -94,7 +94,7 @@ impl Types {
     }
 
     /// A type with all that it refers to in its place. Where a type holds itself, as schemas do in a
-    /// `CustomResourceDefinition`, the inner one is open: [`Types::unknown_in_schemas`] looks into it.
+    /// `CustomResourceDefinition`, the inner one is open.
     pub fn inline(&self, name: &str) -> Schema {
         self.expand(name, &mut Vec::new())
     }

@@ -32,7 +32,7 @@ pub struct Row {
 
 /// A stored object. Cheap to clone, and one allocation: at a million objects every word beside the value counts.
 ///
-/// The allocation holds [`Head`]'s fields, `<namespace>/<name>`, the labels and the value, one behind the other.
+/// The allocation holds the fields of `Head`, `<namespace>/<name>`, the labels and the value, one behind the other.
 #[derive(Clone)]
 pub struct Entry {
     packed: Arc<[u8]>,
