@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use rustls::AlertDescription;
 use tokio::{net::TcpStream, time::timeout};
 
 use super::{error::ConnectError, proxy::Proxy, stats::ClusterStats, stream::Stream, tls::Tls};
@@ -53,7 +54,12 @@ impl Connector {
         };
         let Some(tls) = &self.tls else { return Ok((stream, false)) };
         let connector = if http2 { &tls.http2 } else { &tls.http1 };
-        let failed = |error: std::io::Error| ConnectError::Tls(error.to_string().into());
+        let failed = |error: std::io::Error| match error.get_ref().and_then(|error| error.downcast_ref()) {
+            Some(rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol)) if !http2 => {
+                ConnectError::NoHttp1
+            }
+            _ => ConnectError::Tls(error.to_string().into()),
+        };
         let (stream, agreed) = match stream {
             Stream::Tcp(stream) => {
                 let stream = connector.connect(tls.name.clone(), stream).await.map_err(failed)?;

@@ -95,6 +95,9 @@ pub enum ConnectError {
     /// The TLS handshake failed, mostly because one side does not trust the other.
     #[error("the TLS handshake failed: {0}")]
     Tls(Arc<str>),
+    /// The cluster speaks HTTP/2 alone.
+    #[error("the cluster speaks no HTTP/1.1")]
+    NoHttp1,
     /// The first words of HTTP/2 failed.
     #[error("the HTTP/2 handshake failed: {0}")]
     Http2(Arc<str>),
@@ -110,6 +113,6 @@ impl ConnectError {
 
     /// Whether it tells that the cluster is down: what counts for the circuit.
     pub(super) const fn is_cluster(&self) -> bool {
-        !matches!(self, Self::Denied(_) | Self::Setup(_))
+        !matches!(self, Self::Denied(_) | Self::Setup(_) | Self::NoHttp1)
     }
 }

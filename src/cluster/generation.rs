@@ -42,6 +42,8 @@ pub(super) struct Generation {
     prefix: String,
     /// The cluster answered a connection that offered HTTP/2 with HTTP/1.1, or is spoken to in plain text.
     only_http1: AtomicBool,
+    /// The cluster refused a connection that offered HTTP/1.1 alone.
+    only_http2: AtomicBool,
 }
 
 fn setup(what: impl std::fmt::Display) -> ConnectError {
@@ -80,6 +82,7 @@ impl Generation {
             authority: Authority::try_from(authority).map_err(setup)?,
             prefix: connection.path_prefix.clone(),
             only_http1: AtomicBool::new(!connection.https),
+            only_http2: AtomicBool::new(false),
             material,
         })
     }
@@ -90,6 +93,14 @@ impl Generation {
 
     pub(super) fn has_http2(&self) -> bool {
         !self.only_http1.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn has_http1(&self) -> bool {
+        !self.only_http2.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn learn_no_http1(&self) {
+        self.only_http2.store(true, Ordering::Relaxed);
     }
 
     /// Takes `connection`s out of use; those under way end in their own time.

@@ -9,6 +9,7 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
+use futures_util::future::BoxFuture;
 use http::{Method, Request, Response, StatusCode};
 use tokio::{runtime::Handle, task::JoinSet};
 
@@ -121,18 +122,15 @@ impl Cluster {
             _ => self.first().await?,
         };
         generation.authorize(&mut request)?;
-        let what = match call {
-            Call::Watch => http2::Use::Long,
-            _ => http2::Use::Short,
-        };
         let protocols = self.options.protocols;
         // A write stays on HTTP/2, whose peer says what it has not looked at.
         let alone = call == Call::Short
             && request.method().is_safe()
             && generation.http1.in_use(worker) + generation.http2.in_use(worker) < protocols.alone;
-        if !alone && protocols.of(call) == Protocol::Http2 && generation.has_http2() {
-            generation.for_http2(&mut request)?;
-            self.over_http2(&generation, worker, what, request).await
+        let wanted =
+            call != Call::Upgrade && (!generation.has_http1() || (protocols.of(call) == Protocol::Http2 && !alone));
+        if wanted && generation.has_http2() {
+            self.over_http2(&generation, worker, call, request).await
         } else {
             self.over_http1(&generation, worker, call, request).await
         }
@@ -142,14 +140,19 @@ impl Cluster {
         self: &Arc<Self>,
         generation: &Arc<Generation>,
         worker: usize,
-        what: http2::Use,
+        call: Call,
         mut request: Request<RequestBody>,
     ) -> Result<Response<UpstreamBody>, SendError> {
+        generation.for_http2(&mut request)?;
+        let what = match call {
+            Call::Watch => http2::Use::Long,
+            _ => http2::Use::Short,
+        };
         let no_body = request.method() == Method::HEAD;
         let mut retried = false;
         loop {
             let Some(lease) = self.stream(generation, worker, what).await? else {
-                return self.over_http1(generation, worker, Call::Short, request).await;
+                return self.over_http1(generation, worker, call, request).await;
             };
             match lease.send(request).await {
                 Ok(response) => {
@@ -228,10 +231,28 @@ impl Cluster {
             }
         }
         self.may_connect()?;
-        let (stream, _) = self.noting(generation.connector.connect(false).await)?;
+        let stream = match self.noting(generation.connector.connect(false).await) {
+            // Where it has neither, that is the error.
+            Err(ConnectError::NoHttp1) if !upgrade && generation.has_http2() => {
+                generation.learn_no_http1();
+                return self.after_all_over_http2(generation, worker, call, request).await;
+            }
+            made => made?.0,
+        };
         let mut lease = http1::Lease::new(http1::start(stream, upgrade).await?, home);
         let response = lease.send(request).await.map_err(|(error, _)| error)?;
         answer(response, lease, upgrade)
+    }
+
+    /// As [`Cluster::over_http2`], for a cluster that turned out to have no HTTP/1.1.
+    fn after_all_over_http2<'a>(
+        self: &'a Arc<Self>,
+        generation: &'a Arc<Generation>,
+        worker: usize,
+        call: Call,
+        request: Request<RequestBody>,
+    ) -> BoxFuture<'a, Result<Response<UpstreamBody>, SendError>> {
+        Box::pin(self.over_http2(generation, worker, call, request))
     }
 
     fn may_connect(&self) -> Result<(), SendError> {

@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use drover::{
-    cluster::{Options, Registry},
+    cluster::{Options, Protocols, Registry},
     secret::Secret,
     world::input::{Auth, Connection, DataOrFile},
 };
@@ -87,8 +87,14 @@ pub fn token_file(path: PathBuf) -> Auth {
     Auth::Token(DataOrFile::File(path))
 }
 
+/// Two workers, and every short call over HTTP/2.
 pub fn registry() -> Registry {
-    Registry::new(Handle::current(), Options { workers: 2, ..Options::default() })
+    registry_with(Protocols { alone: 0, ..Protocols::MEASURED })
+}
+
+/// Two workers, and the protocols as said.
+pub fn registry_with(protocols: Protocols) -> Registry {
+    Registry::new(Handle::current(), Options { workers: 2, protocols, ..Options::default() })
 }
 
 pub async fn listen() -> (TcpListener, SocketAddr) {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use drover::cluster::{Call, RequestBody};
+use drover::cluster::{Call, Protocols, RequestBody};
 use futures_util::future::join_all;
 use http::{Request, Response, header};
 use http_body::Frame;
@@ -15,7 +15,7 @@ use http_body_util::{BodyExt as _, StreamBody};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::{
-    fake::{Fake, Trust, accept, connection, full, listen, registry, token},
+    fake::{Fake, Trust, accept, connection, full, listen, registry, registry_with, token},
     fetch, get, text, until,
 };
 
@@ -45,6 +45,38 @@ async fn a_request_carries_the_gateways_own_credential_over_both_protocols() {
         let expected = format!(" {version} GET /api/v1/pods?limit=1 127.0.0.1:{port} Bearer secret");
         assert!(said.ends_with(&expected), "{said}");
     }
+}
+
+#[tokio::test]
+async fn few_reads_have_connections_of_their_own_and_writes_share_one() {
+    let fake = Fake::start(&["h2", "http/1.1"], 100, describe).await;
+    let registry = registry_with(Protocols { alone: 2, ..Protocols::MEASURED });
+    let cluster = registry.put(&Arc::from("c1"), &fake.connection(token("t")));
+    let send = async |method: &str| {
+        let request = Request::builder().method(method).uri("/x").body(RequestBody::Empty).unwrap();
+        cluster.send(0, Call::Short, request).await.unwrap()
+    };
+    // Unread, an answer keeps its connection.
+    let (first, second) = (send("GET").await, send("GET").await);
+    let third = send("GET").await;
+    let version = async |response| text(response).await.split(' ').nth(1).unwrap().to_owned();
+    assert_eq!(version(third).await, "HTTP/2.0");
+    assert_eq!((version(first).await.as_str(), version(second).await.as_str()), ("HTTP/1.1", "HTTP/1.1"));
+    assert_eq!(version(send("POST").await).await, "HTTP/2.0");
+    // Dropped unread, it gives its place back too.
+    drop((send("GET").await, send("GET").await));
+    assert_eq!(version(send("GET").await).await, "HTTP/1.1");
+}
+
+#[tokio::test]
+async fn a_cluster_without_http1_is_spoken_to_in_http2() {
+    let fake = Fake::start(&["h2"], 100, describe).await;
+    let registry = registry_with(Protocols::MEASURED);
+    let cluster = registry.put(&Arc::from("c1"), &fake.connection(token("t")));
+    for call in [Call::Short, Call::List, Call::Watch, Call::List, Call::Short] {
+        assert!(fetch(&cluster, call, "/x").await.unwrap().contains(" HTTP/2.0 GET /x "), "{call:?}");
+    }
+    assert!(!cluster.circuit_is_open());
 }
 
 #[tokio::test]
