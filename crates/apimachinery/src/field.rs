@@ -70,6 +70,7 @@ impl fmt::Display for Path<'_> {
 pub enum ErrorType {
     Required,
     Invalid,
+    InvalidUnshown,
     NotSupported,
     Forbidden,
     TooLong,
@@ -86,7 +87,7 @@ impl ErrorType {
     pub const fn reason(self) -> &'static str {
         match self {
             Self::Required => "FieldValueRequired",
-            Self::Invalid => "FieldValueInvalid",
+            Self::Invalid | Self::InvalidUnshown => "FieldValueInvalid",
             Self::NotSupported => "FieldValueNotSupported",
             Self::Forbidden => "FieldValueForbidden",
             Self::TooLong => "FieldValueTooLong",
@@ -102,7 +103,7 @@ impl ErrorType {
     const fn words(self) -> &'static str {
         match self {
             Self::Required => "Required value",
-            Self::Invalid | Self::TypeInvalid => "Invalid value",
+            Self::Invalid | Self::InvalidUnshown | Self::TypeInvalid => "Invalid value",
             Self::NotSupported => "Unsupported value",
             Self::Forbidden => "Forbidden",
             Self::TooLong => "Too long",
@@ -148,6 +149,11 @@ impl FieldError {
     /// The value is not well-formed.
     pub fn invalid(path: &Path<'_>, value: impl Into<Value>, detail: impl Into<String>) -> Self {
         Self::new(ErrorType::Invalid, path, value.into(), detail)
+    }
+
+    /// The value is not well-formed, and too large or of no help to be shown.
+    pub fn invalid_unshown(path: &Path<'_>, detail: impl Into<String>) -> Self {
+        Self::new(ErrorType::InvalidUnshown, path, Value::Null, detail)
     }
 
     /// The value is of another type.

@@ -1,6 +1,7 @@
 //! The pure parts of the Kubernetes API that Drover speaks: text in, values out; no IO, no clock, no runtime.
 
 pub mod apply;
+pub mod cel;
 pub mod credential;
 pub mod discovery;
 pub mod field;

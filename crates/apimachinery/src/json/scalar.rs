@@ -2,8 +2,7 @@
 
 use serde_json::{Number, Value};
 
-/// The largest magnitude up to which each integer is a float of its own.
-const EXACT: f64 = 9_007_199_254_740_992.0;
+use super::write::go_float;
 
 /// The value of a JSON number: an integer where it has neither point nor exponent and fits 64 bits, else a float. `None` where no
 /// float can hold it.
@@ -16,9 +15,9 @@ pub(super) fn number(text: &str) -> Option<Value> {
 
 /// A float as it will be after it was written once: Go writes 1.0 as `1`, which is an integer from then on.
 pub(super) fn float(value: f64) -> Option<Value> {
-    if value.fract() == 0.0 && value.abs() <= EXACT {
-        #[expect(clippy::cast_possible_truncation, reason = "integral and within 53 bits")]
-        let integer = value as i64;
+    if value.fract() == 0.0
+        && let Ok(integer) = go_float(value).parse::<i64>()
+    {
         return Some(integer.into());
     }
     Number::from_f64(value).map(Value::Number)
