@@ -170,13 +170,13 @@ impl Check {
 }
 
 /// Whether an expression reads `oldSelf`, and what is known of it.
-fn compile(source: &str, decl: &Arc<Decl>, optional: bool) -> (bool, Result<Known, String>) {
+pub(super) fn compile(source: &str, decl: &Arc<Decl>, optional: bool) -> (bool, Result<Known, String>) {
     let expression = match parse(source) {
         Ok(expression) => expression,
-        Err(problem) => return (false, Err(shown(source, &[problem]))),
+        Err(problems) => return (false, Err(shown(source, &problems))),
     };
     let old = if optional { Type::optional(decl.ty()) } else { decl.ty() };
-    let checker = Checker::new(vec![("self", decl.ty(), Arc::clone(decl)), ("oldSelf", old, Arc::clone(decl))]);
+    let checker = Checker::new(decl, vec![("self", decl.ty()), ("oldSelf", old)]);
     let known = checker.check(&expression).map_err(|problems| shown(source, &problems));
     (known.is_ok() && expression.reads("oldSelf"), known)
 }

@@ -68,6 +68,8 @@ pub(super) struct Fold {
     pub(super) variable: String,
     /// The second variable of macros with two: the item or value, the first being the index or key.
     pub(super) second: Option<String>,
+    /// The variable that the steps change; one with a name of its own is a name for a value, and there are no steps.
+    pub(super) accumulator: String,
     pub(super) start: Expr,
     /// Whether to go on, asked before each step.
     pub(super) condition: Expr,
@@ -134,9 +136,11 @@ impl Expr {
     /// Whether a free variable of that name is read.
     pub(super) fn reads(&self, name: &str) -> bool {
         if let Kind::Fold(fold) = &self.kind {
-            let bound = fold.variable == name || fold.second.as_deref() == Some(name);
+            let accumulated = fold.accumulator == name;
+            let bound = accumulated || fold.variable == name || fold.second.as_deref() == Some(name);
             let inner = !bound && (fold.condition.reads(name) || fold.step.reads(name));
-            return inner || fold.range.reads(name) || fold.start.reads(name) || fold.result.reads(name);
+            let result = !accumulated && fold.result.reads(name);
+            return inner || result || fold.range.reads(name) || fold.start.reads(name);
         }
         let mut found = matches!(&self.kind, Kind::Ident(ident) if ident == name);
         self.parts(|part| found = found || part.reads(name));

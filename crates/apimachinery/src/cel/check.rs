@@ -19,8 +19,7 @@ use self::unify::Bindings;
 #[derive(Clone, Debug)]
 pub(super) struct Known {
     pub(super) ty: Type,
-    /// What the schema declares of it, where it is a part of the object.
-    pub(super) decl: Option<Arc<Decl>>,
+    origin: Origin,
     /// How large it is, where that is known.
     size: Option<Span>,
     /// How large keys and values are, or items in second place.
@@ -28,14 +27,33 @@ pub(super) struct Known {
     pub(super) cost: Span,
 }
 
+/// Where a value comes from, as far as its size goes.
+///
+/// cel-go keeps a path for each expression, and its estimator reads a path that does not begin with a variable as if it began at the
+/// object; a rule must not be refused by one and admitted by the other, so this is done here too.
+#[derive(Clone, Debug)]
+enum Origin {
+    /// It was made by the expression.
+    None,
+    /// It is a part of the object.
+    Part(Arc<Decl>),
+    /// It is part of something that the schema does not tell apart: a value by its key.
+    Lost,
+}
+
 impl Known {
     fn of(ty: Type, cost: Span) -> Self {
         let size = ty.is_scalar().then_some(Span::ONE);
-        Self { ty, decl: None, size, entries: None, cost }
+        Self { ty, origin: Origin::None, size, entries: None, cost }
     }
 
-    fn declared(decl: &Arc<Decl>, cost: Span) -> Self {
-        Self { ty: decl.ty(), decl: Some(Arc::clone(decl)), size: Some(Span::up_to(decl.most)), entries: None, cost }
+    /// With its origin, which tells a size before all else does.
+    fn with_origin(self, origin: Origin) -> Self {
+        let size = match &origin {
+            Origin::Part(decl) => Some(Span::up_to(decl.most)),
+            _ => self.size,
+        };
+        Self { origin, size, ..self }
     }
 
     fn span(&self) -> Span {
@@ -43,59 +61,59 @@ impl Known {
     }
 
     fn argument<'a>(&'a self, expression: &Expr) -> Argument<'a> {
-        let declared = self.decl.as_ref().and_then(|decl| decl.element()).map(|item| Span::up_to(item.most));
+        let item = match &self.origin {
+            Origin::Part(decl) => decl.element().map(|item| Span::up_to(item.most)),
+            _ => None,
+        };
         let number = match expression.kind {
             Kind::Int(value) => Some(value),
             _ => None,
         };
-        Argument { ty: &self.ty, size: self.size, item: declared.or(self.entries.map(|(_, item)| item)), number }
+        Argument { ty: &self.ty, size: self.size, item, number }
+    }
+
+    /// Where what it holds comes from.
+    fn inner(&self, root: &Arc<Decl>, step: impl FnOnce(&Decl) -> Option<Arc<Decl>>) -> Origin {
+        match &self.origin {
+            Origin::None => Origin::Part(Arc::clone(root)),
+            Origin::Part(decl) => step(decl).map_or(Origin::Lost, Origin::Part),
+            Origin::Lost => Origin::Lost,
+        }
     }
 
     /// What a loop's variables are: key or index, and value or item.
-    fn range(&self) -> Option<(Self, Self)> {
-        let entries = self.entries;
-        let sized = |ty: &Type, size: Option<Span>| {
-            let mut known = Self::of(ty.clone(), Span::ZERO);
-            known.size = known.size.or(size);
-            known
+    fn range(&self, root: &Arc<Decl>) -> Option<(Self, Self)> {
+        let sized = |ty: &Type, size: Option<Span>, origin: Origin| {
+            let known = Self::of(ty.clone(), Span::ZERO);
+            Self { size: known.size.or(size), ..known }.with_origin(origin)
         };
-        let element = self.decl.as_ref().and_then(|decl| decl.element());
-        let value = |ty: &Type| match &element {
-            Some(element) => Self::declared(element, Span::ZERO),
-            None => sized(ty, entries.map(|(_, value)| value)),
-        };
-        match &self.ty {
-            Type::List(item) => Some((Self::of(Type::Int, Span::ZERO), value(item))),
-            Type::Map(key, item) => {
-                let key = match &element {
-                    Some(_) => Self::declared(&Decl::key(), Span::ZERO),
-                    None => sized(key, entries.map(|(key, _)| key)),
-                };
-                Some((key, value(item)))
+        let (key, value) = (self.entries.map(|(key, _)| key), self.entries.map(|(_, value)| value));
+        let element = self.inner(root, Decl::element);
+        Some(match &self.ty {
+            Type::List(item) => (sized(&Type::Int, key, self.inner(root, |_| None)), sized(item, value, element)),
+            Type::Map(name, item) => {
+                let keys = self.inner(root, |decl| decl.element().map(|_| Decl::key()));
+                (sized(name, key, keys), sized(item, value, element))
             }
-            ty if ty.is_open() => Some((sized(&Type::Dyn, None), sized(&Type::Dyn, None))),
-            _ => None,
-        }
+            ty if ty.is_open() => (sized(&Type::Dyn, key, Origin::Lost), sized(&Type::Dyn, value, Origin::Lost)),
+            _ => return None,
+        })
     }
 }
 
 /// Checks expressions over the same variables.
 pub(super) struct Checker {
+    root: Arc<Decl>,
     scope: Vec<(String, Known)>,
     problems: Vec<Problem>,
 }
 
 impl Checker {
-    pub(super) fn new(variables: Vec<(&str, Type, Arc<Decl>)>) -> Self {
-        let variables = variables.into_iter().map(|(name, ty, decl)| {
-            let mut known = Known::declared(&decl, Span::ONE);
-            if matches!(ty, Type::Optional(_)) {
-                known.decl = None;
-            }
-            known.ty = ty;
-            (name.to_owned(), known)
-        });
-        Self { scope: variables.collect(), problems: Vec::new() }
+    /// For an object that is declared so, with variables that are this object.
+    pub(super) fn new(root: &Arc<Decl>, variables: Vec<(&str, Type)>) -> Self {
+        let known = |ty| Known::of(ty, Span::ONE).with_origin(Origin::Part(Arc::clone(root)));
+        let scope = variables.into_iter().map(|(name, ty)| (name.to_owned(), known(ty))).collect();
+        Self { root: Arc::clone(root), scope, problems: Vec::new() }
     }
 
     /// What is known of an expression.
@@ -133,8 +151,7 @@ impl Checker {
             }
             Kind::Index { operand, index, optional } => self.index(expression.at, operand, index, *optional),
             Kind::Call { target, name, arguments } => self.call(expression, target.as_deref(), name, arguments),
-            Kind::And(terms) => self.junction(expression.at, "_&&_", terms),
-            Kind::Or(terms) => self.junction(expression.at, "_||_", terms),
+            Kind::And(terms) | Kind::Or(terms) => self.junction(terms),
             Kind::Conditional(parts) => self.conditional(expression.at, parts),
             Kind::List(items) => self.list(items),
             Kind::Map(entries) => self.map(entries),
@@ -148,43 +165,42 @@ impl Checker {
         }
         match name {
             "bool" | "int" | "uint" | "double" | "string" | "bytes" | "list" | "map" | "null_type" | "type" => {
-                // Any name counts as a path into the object, and this one leads to its root.
-                let size =
-                    self.scope.first().and_then(|(_, known)| known.decl.as_ref()).map(|decl| Span::up_to(decl.most));
-                Known { size, ..Known::of(Type::Meta, Span::ONE) }
+                self.meta()
             }
             _ => self.problem(at, format!("undeclared reference to '{name}' (in container '')")),
         }
     }
 
+    /// A type, named.
+    fn meta(&self) -> Known {
+        Known::of(Type::Meta, Span::ONE).with_origin(Origin::Part(Arc::clone(&self.root)))
+    }
+
     /// A field of a value, whose cost is still that of the value.
     fn field(&mut self, at: u32, operand: &Known, name: &str) -> Known {
-        let known = match &operand.ty {
-            Type::Object(decl) => decl.field(name).map(|field| Known::declared(&field, operand.cost)),
-            Type::Map(_, value) => match operand.decl.as_ref().and_then(|decl| decl.element()) {
-                Some(element) => Some(Known::declared(&element, operand.cost)),
-                None => Some(Known::of((**value).clone(), operand.cost)),
+        let ty = match &operand.ty {
+            Type::Object(decl) => match decl.field(name) {
+                Some(field) => field.ty(),
+                None => return self.problem(at, format!("undefined field '{name}'")),
             },
+            Type::Map(_, value) => (**value).clone(),
             Type::Optional(inner) => {
                 let inner = Known { ty: (**inner).clone(), ..operand.clone() };
                 let field = self.field(at, &inner, name);
                 return Known { ty: chained(field.ty.clone()), ..field };
             }
-            ty if ty.is_open() => Some(Known::of(Type::Dyn, operand.cost)),
+            ty if ty.is_open() => Type::Dyn,
             other => {
                 let message = format!("type '{other}' does not support field selection");
                 return self.problem(at, message);
             }
         };
-        match known {
-            Some(known) => known,
-            None => self.problem(at, format!("undefined field '{name}'")),
-        }
+        Known::of(ty, operand.cost).with_origin(operand.inner(&self.root, |decl| decl.field(name)))
     }
 
     fn select(&mut self, at: u32, operand: &Expr, field: &str, optional: bool) -> Known {
         if qualified(operand, field).is_some() {
-            return Known::of(Type::Meta, Span::ONE);
+            return self.meta();
         }
         let operand = self.known(operand);
         let mut known = self.field(at, &operand, field);
@@ -205,46 +221,38 @@ impl Checker {
             Type::Optional(inner) => ((**inner).clone(), true),
             ty => (ty.clone(), false),
         };
-        let inner = Known { ty: container.clone(), ..operand.clone() };
-        let fits = match &container {
-            Type::List(_) => matches!(index.ty, Type::Int) || index.ty.is_open(),
-            Type::Map(key, _) => Bindings::default().fits(key, &index.ty),
-            ty => ty.is_open(),
+        let item = match &container {
+            Type::List(item) if matches!(index.ty, Type::Int) || index.ty.is_open() => Some((**item).clone()),
+            Type::Map(key, value) if Bindings::default().fits(key, &index.ty) => Some((**value).clone()),
+            ty if ty.is_open() => Some(Type::Dyn),
+            _ => None,
         };
-        if !fits {
+        let Some(item) = item else {
             let name = if optional { "_[?_]" } else { "_[_]" };
             let message =
                 format!("found no matching overload for '{name}' applied to '({}, {})'", operand.ty, index.ty);
             return self.problem(at, message);
+        };
+        let mut known = Known::of(item, cost).with_origin(operand.inner(&self.root, Decl::element));
+        if let Some((_, value)) = operand.entries {
+            known.size = Some(value);
         }
-        let mut known = inner.range().map_or_else(|| Known::of(Type::Dyn, cost), |(_, value)| value);
-        known.cost = cost;
         if optional || chain {
             known.ty = chained(known.ty);
         }
         known
     }
 
-    fn junction(&mut self, at: u32, name: &str, terms: &[Expr]) -> Known {
-        let terms: Vec<Known> = terms.iter().map(|term| self.known(term)).collect();
+    fn junction(&mut self, terms: &[Expr]) -> Known {
         let mut cost = Span::ZERO;
-        let mut before = Type::Bool;
         for (index, term) in terms.iter().enumerate() {
-            if !matches!(term.ty, Type::Bool) && !term.ty.is_open() {
-                let (left, right) = match terms.get(1) {
-                    Some(second) if index == 0 => (&term.ty, &second.ty),
-                    _ => (&before, &term.ty),
-                };
-                let message = format!("found no matching overload for '{name}' applied to '({left}, {right})'");
-                return self.problem(at, message);
+            let known = self.known(term);
+            if !matches!(known.ty, Type::Bool) && !known.ty.is_open() {
+                self.problem(term.at, format!("expected type 'bool' but found '{}'", known.ty));
             }
             // The first one may decide.
-            cost = if index == 0 {
-                term.cost
-            } else {
-                Span { min: cost.min, max: cost.max.saturating_add(term.cost.max) }
-            };
-            before = term.ty.clone();
+            let min = if index == 0 { known.cost.min } else { cost.min };
+            cost = Span { min, max: cost.max.saturating_add(known.cost.max) };
         }
         Known::of(Type::Bool, cost)
     }
@@ -265,7 +273,7 @@ impl Checker {
         let entries = yes.entries.zip(no.entries).map(|((a, b), (c, d))| (a.union(c), b.union(d)));
         Known {
             ty: bindings.filled(&param),
-            decl: None,
+            origin: Origin::None,
             size: Some(yes.span().union(no.span())),
             entries,
             cost: condition.cost.plus(yes.cost.union(no.cost)),
@@ -289,11 +297,17 @@ impl Checker {
         let size = items.len() as u64;
         Known {
             ty: Type::list(bindings.filled(&param)),
-            decl: None,
+            origin: Origin::None,
             size: Some(Span::fixed(size)),
             entries: Some((Span::ONE, item_size.unwrap_or(Span::ZERO))),
             cost,
         }
+    }
+
+    /// The arguments of `format`, the one list whose items may be of several types.
+    fn mixed(&mut self, items: &[(Expr, bool)]) -> Known {
+        let paid = items.iter().fold(Span::fixed(10), |sum, (item, _)| sum.plus(self.known(item).cost));
+        Known { size: Some(Span::fixed(items.len() as u64)), ..Known::of(Type::list(Type::Dyn), paid) }
     }
 
     fn map(&mut self, entries: &[(Expr, Expr, bool)]) -> Known {
@@ -316,7 +330,7 @@ impl Checker {
         let size = entries.len() as u64;
         Known {
             ty: Type::Map(Arc::new(bindings.filled(&key_type)), Arc::new(bindings.filled(&value_type))),
-            decl: None,
+            origin: Origin::None,
             size: Some(Span::fixed(size)),
             entries: Some(sizes.unwrap_or((Span::ZERO, Span::ZERO))),
             cost,
@@ -326,7 +340,7 @@ impl Checker {
     fn fold(&mut self, fold: &Fold) -> Known {
         let range = self.known(&fold.range);
         let start = self.known(&fold.start);
-        let Some((key, value)) = range.range() else {
+        let Some((key, value)) = range.range(&self.root) else {
             let message = format!(
                 "expression of type '{}' cannot be range of a comprehension (must be list, map, or dynamic)",
                 range.ty
@@ -334,7 +348,7 @@ impl Checker {
             return self.problem(fold.range.at, message);
         };
         let depth = self.scope.len();
-        self.scope.push((ACCUMULATOR.to_owned(), start.clone()));
+        self.scope.push((fold.accumulator.clone(), start.clone()));
         if let Some(second) = &fold.second {
             self.scope.push((fold.variable.clone(), key));
             self.scope.push((second.clone(), value));
@@ -345,19 +359,23 @@ impl Checker {
         let condition = self.known(&fold.condition);
         let step = self.known(&fold.step);
         self.scope.truncate(depth + 1);
-        if let Some((_, accumulator)) = self.scope.last_mut() {
+        if let Some((_, accumulator)) = self.scope.last_mut().filter(|_| fold.accumulator == ACCUMULATOR) {
             // What a list or map holds is known once there was a step.
             accumulator.ty = step.ty.clone();
         }
         let result = self.known(&fold.result);
         self.scope.truncate(depth);
+        if fold.accumulator != ACCUMULATOR {
+            // A name for a value: there is no loop.
+            return Known { cost: range.cost.plus(start.cost).plus(result.cost), ..result };
+        }
         let loops = range.span().times(step.cost.plus(condition.cost));
         let cost = range.cost.plus(start.cost).plus(result.cost).plus(loops);
         let collects = matches!(fold.start.kind, Kind::List(_) | Kind::Map(_));
         Known {
             size: if collects { Some(range.span()) } else { Known::of(result.ty.clone(), cost).size.or(start.size) },
             entries: if collects { step.entries } else { None },
-            decl: None,
+            origin: Origin::None,
             ty: result.ty,
             cost,
         }
@@ -365,7 +383,13 @@ impl Checker {
 
     fn call(&mut self, expression: &Expr, target: Option<&Expr>, name: &str, arguments: &[Expr]) -> Known {
         let expressions: Vec<&Expr> = target.into_iter().chain(arguments).collect();
-        let known: Vec<Known> = expressions.iter().map(|argument| self.known(argument)).collect();
+        let known: Vec<Known> = expressions
+            .iter()
+            .map(|argument| match &argument.kind {
+                Kind::List(items) if name == "format" => self.mixed(items),
+                _ => self.known(argument),
+            })
+            .collect();
         let Some(overloads) = overloads(name, target.is_some()) else {
             return self.problem(expression.at, format!("undeclared reference to '{name}' (in container '')"));
         };

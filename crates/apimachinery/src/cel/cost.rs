@@ -75,6 +75,7 @@ pub(super) fn call(name: &str, method: bool, arguments: &[Argument<'_>]) -> (Spa
     let size = |index: usize| arguments.get(index).map_or(Span::UNKNOWN, |argument| argument.span());
     let kind = |index: usize| arguments.get(index).map(|argument| argument.ty);
     let first = size(0);
+    let number = |index: usize| arguments.get(index).and_then(|argument| u64::try_from(argument.number?).ok());
     let is_text = |index: usize| matches!(kind(index), Some(Type::Text | Type::Bytes));
     match name {
         "isSorted" | "sum" | "max" | "min" | "indexOf" | "lastIndexOf" | "includes" => match arguments.first() {
@@ -97,10 +98,7 @@ pub(super) fn call(name: &str, method: bool, arguments: &[Argument<'_>]) -> (Spa
             (first.traversed(), Some(first))
         }
         "replace" => (first.scaled(2, 10), Some(replaced(first, size(1), size(2)))),
-        "split" => {
-            let most = arguments.get(2).and_then(|argument| u64::try_from(argument.number?).ok());
-            (first.scaled(2, 10), Some(Span::up_to(most.unwrap_or(first.max))))
-        }
+        "split" => (first.scaled(2, 10), Some(Span::up_to(number(2).unwrap_or(first.max)))),
         "join" => {
             let item = arguments.first().and_then(|argument| argument.item).unwrap_or(Span::UNKNOWN);
             let mut joined = first.times(item);
@@ -144,20 +142,40 @@ pub(super) fn call(name: &str, method: bool, arguments: &[Argument<'_>]) -> (Spa
         "_==_" | "_!=_" => (compared(first, size(1)), None),
         "_<_" | "_<=_" | "_>_" | "_>=_" if is_text(0) => (compared(first, size(1)), None),
         "_+_" => added(arguments, first, size(1)),
-        "sets.contains" | "sets.intersects" | "sets.equivalent" => (first.times(size(1)).plus(Span::ONE), None),
-        "sort" | "distinct" | "reverse" | "slice" | "@sortByAssociatedKeys" => {
-            (first.plus(Span::ONE), Some(Span::up_to(first.max)))
+        "sets.contains" | "sets.intersects" => (first.times(size(1)).plus(Span::ONE), None),
+        "sets.equivalent" => (first.times(size(1)).scaled(2, 1).plus(Span::ONE), None),
+        "sort" => squared(arguments.first()),
+        "@sortByAssociatedKeys" => squared(arguments.get(1)),
+        "distinct" => listed(first.times(first).scaled(2, 1), first.times(first)),
+        "reverse" if !is_text(0) => listed(first, first),
+        "flatten" => {
+            let depth = if arguments.len() > 1 { number(1).unwrap_or(u64::MAX) } else { 1 };
+            listed(first.scaled(depth, 1), first)
         }
-        "flatten" => (first.plus(Span::ONE), None),
+        "slice" => {
+            let length = number(2).unwrap_or(first.max).saturating_sub(number(1).unwrap_or(0));
+            listed(Span::fixed(length), Span::fixed(length))
+        }
         "lists.range" => {
-            let count = arguments
-                .first()
-                .and_then(|argument| u64::try_from(argument.number?).ok())
-                .map_or(Span::UNKNOWN, Span::fixed);
-            (count.plus(Span::ONE), Some(count))
+            let length = Span::fixed(number(0).unwrap_or(u64::MAX));
+            listed(length, length)
         }
         _ => (Span::ONE, None),
     }
+}
+
+/// A call that makes a list.
+fn listed(cost: Span, size: Span) -> (Span, Option<Span>) {
+    (cost.plus(Span::fixed(11)), Some(size))
+}
+
+/// The cost of comparing all items of a list with each other.
+fn squared(list: Option<&Argument<'_>>) -> (Span, Option<Span>) {
+    let size = list.map_or(Span::UNKNOWN, |list| list.span());
+    let texts =
+        matches!(list.map(|list| list.ty), Some(Type::List(item)) if matches!(**item, Type::Text | Type::Bytes));
+    let pairs = size.times(size);
+    listed(if texts { pairs.scaled(21, 10) } else { pairs.scaled(2, 1) }, pairs)
 }
 
 /// Two values are compared as far as the shorter one goes.

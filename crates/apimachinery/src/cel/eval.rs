@@ -21,6 +21,8 @@ pub(super) struct Evaluator<'a> {
     scope: Vec<(&'a str, Result<Value<'a>>)>,
     patterns: &'a Patterns,
     cost: u64,
+    /// What is done without a price in cel-go: turns of loops, and items copied, which it does not copy.
+    unpaid: u64,
     limit: u64,
 }
 
@@ -28,12 +30,13 @@ impl<'a> Evaluator<'a> {
     /// With variables, and what one expression may cost.
     pub(super) fn new(variables: Vec<(&'a str, Value<'a>)>, patterns: &'a Patterns, limit: u64) -> Self {
         let scope = variables.into_iter().map(|(name, value)| (name, Ok(value))).collect();
-        Self { scope, patterns, cost: 0, limit }
+        Self { scope, patterns, cost: 0, unpaid: 0, limit }
     }
 
     /// The value of an expression, and what it cost.
     pub(super) fn run(&mut self, expression: &'a Expr) -> (Result<Value<'a>>, u64) {
         self.cost = 0;
+        self.unpaid = 0;
         let depth = self.scope.len();
         let value = self.value(expression);
         self.scope.truncate(depth);
@@ -43,6 +46,12 @@ impl<'a> Evaluator<'a> {
     fn pay(&mut self, cost: u64) -> Result<()> {
         self.cost = self.cost.saturating_add(cost);
         if self.cost > self.limit { Err(Error::Limit) } else { Ok(()) }
+    }
+
+    /// Counts what has no price, so that it has an end too.
+    fn count(&mut self, done: usize) -> Result<()> {
+        self.unpaid = self.unpaid.saturating_add(done as u64);
+        if self.unpaid > self.limit { Err(Error::Limit) } else { Ok(()) }
     }
 
     fn value(&mut self, expression: &'a Expr) -> Result<Value<'a>> {
@@ -66,8 +75,11 @@ impl<'a> Evaluator<'a> {
             Kind::Or(terms) => self.junction(terms, true),
             Kind::Conditional(parts) => {
                 let [condition, yes, no] = &**parts;
-                let chosen = self.value(condition)?.as_bool()?;
-                self.value(if chosen { yes } else { no })
+                let chosen = if self.value(condition)?.as_bool()? { yes } else { no };
+                let value = self.value(chosen);
+                // What is only named there costs nothing of its own.
+                self.cost = self.cost.saturating_sub(u64::from(is_attribute(chosen)));
+                value
             }
             Kind::List(items) => self.list(items),
             Kind::Map(entries) => self.map(entries),
@@ -76,9 +88,10 @@ impl<'a> Evaluator<'a> {
     }
 
     fn ident(&mut self, name: &'a str) -> Result<Value<'a>> {
-        self.pay(1)?;
         if let Some((_, value)) = self.scope.iter().rev().find(|(known, _)| *known == name) {
-            return value.clone();
+            let value = value.clone();
+            self.pay(1)?;
+            return value;
         }
         match name {
             "bool" | "int" | "uint" | "double" | "string" | "bytes" | "list" | "map" | "null_type" | "type" => {
@@ -93,7 +106,7 @@ impl<'a> Evaluator<'a> {
             return Ok(Value::Type(name));
         }
         let value = self.value(operand)?;
-        self.pay(1)?;
+        self.pay(step_price(operand))?;
         let chained = matches!(value, Value::Optional(_));
         if !optional && !chained {
             return value.select(field);
@@ -103,8 +116,10 @@ impl<'a> Evaluator<'a> {
 
     fn index(&mut self, operand: &'a Expr, index: &'a Expr, optional: bool) -> Result<Value<'a>> {
         let value = self.value(operand)?;
+        let named = is_attribute(index);
         let index = self.value(index)?;
-        self.pay(1)?;
+        self.cost = self.cost.saturating_sub(u64::from(named));
+        self.pay(step_price(operand))?;
         let chained = matches!(value, Value::Optional(_));
         if !optional && !chained {
             return value.index(&index);
@@ -125,6 +140,9 @@ impl<'a> Evaluator<'a> {
         let values: Result<Vec<Value<'a>>> =
             target.into_iter().chain(arguments).map(|argument| self.value(argument)).collect();
         let values = values?;
+        if is_settled(name, arguments) {
+            return functions::call(name, target.is_some(), &values);
+        }
         // Costly ones are paid for before they run.
         if matches!(
             name,
@@ -148,6 +166,9 @@ impl<'a> Evaluator<'a> {
         }
         let value = functions::call(name, target.is_some(), &values);
         self.pay(price::call(name, target.is_some(), &values, value.as_ref().ok()))?;
+        if let ("_+_", Ok(Value::List(joined))) = (name, &value) {
+            self.count(joined.len())?;
+        }
         value
     }
 
@@ -174,7 +195,9 @@ impl<'a> Evaluator<'a> {
                 (value, false) => list.push(value),
             }
         }
-        self.pay(LIST)?;
+        if !items.iter().all(|(item, _)| is_constant(item)) {
+            self.pay(LIST)?;
+        }
         Ok(Value::list(list))
     }
 
@@ -194,7 +217,9 @@ impl<'a> Evaluator<'a> {
                 return Err(Error::new("Failed with repeated key"));
             }
         }
-        self.pay(MAP)?;
+        if !entries.iter().all(|(key, value, _)| is_constant(key) && is_constant(value)) {
+            self.pay(MAP)?;
+        }
         Ok(Value::Map(Rc::new(map)))
     }
 
@@ -204,8 +229,9 @@ impl<'a> Evaluator<'a> {
         let entries = range.entries()?;
         let keyed = matches!(range, Value::Map(_) | Value::Object(..));
         let depth = self.scope.len();
-        self.scope.push((ACCUMULATOR, Ok(start)));
+        self.scope.push((&fold.accumulator, Ok(start)));
         for (key, value) in entries {
+            self.count(1)?;
             match &fold.second {
                 Some(second) => {
                     self.scope.push((&fold.variable, Ok(key)));
@@ -235,7 +261,7 @@ impl<'a> Evaluator<'a> {
                 let chosen = self.value(condition)?.as_bool()?;
                 return self.step(if chosen { yes } else { no }, place);
             }
-            Kind::Ident(name) if name == ACCUMULATOR => return self.pay(1),
+            Kind::Ident(name) if name == ACCUMULATOR => return Ok(()),
             Kind::Call { target: None, name, arguments } if matches!(name.as_str(), "_+_" | "cel.@mapInsert") => {
                 match arguments.as_slice() {
                     [Expr { kind: Kind::Ident(accumulator), .. }, rest @ ..] if accumulator == ACCUMULATOR => {
@@ -280,6 +306,50 @@ impl<'a> Evaluator<'a> {
             }
             _ => Err(Error::overload()),
         }
+    }
+}
+
+/// What a step into a value costs: one more where the value was made just for it.
+const fn step_price(operand: &Expr) -> u64 {
+    if matches!(operand.kind, Kind::Ident(_) | Kind::Select { .. } | Kind::Index { .. }) { 1 } else { 2 }
+}
+
+/// Whether an expression only names a part of a variable.
+fn is_attribute(expression: &Expr) -> bool {
+    match &expression.kind {
+        Kind::Ident(_) => true,
+        Kind::Select { operand, .. } | Kind::Index { operand, .. } => is_attribute(operand),
+        _ => false,
+    }
+}
+
+/// Whether a value stands there as it is: cel-go makes it once, when it compiles.
+fn is_constant(expression: &Expr) -> bool {
+    match &expression.kind {
+        Kind::Null
+        | Kind::Bool(_)
+        | Kind::Int(_)
+        | Kind::Uint(_)
+        | Kind::Double(_)
+        | Kind::Text(_)
+        | Kind::Bytes(_) => true,
+        Kind::List(items) => items.iter().all(|(item, optional)| !optional && is_constant(item)),
+        Kind::Map(entries) => {
+            entries.iter().all(|(key, value, optional)| !optional && is_constant(key) && is_constant(value))
+        }
+        _ => false,
+    }
+}
+
+/// Whether cel-go settles a call when it compiles, or does not count it.
+fn is_settled(name: &str, arguments: &[Expr]) -> bool {
+    match (name, arguments) {
+        ("or" | "orValue", _) => true,
+        ("@in", [_, container]) => is_constant(container),
+        ("bool" | "bytes" | "double" | "duration" | "int" | "string" | "timestamp" | "uint", [argument]) => {
+            is_constant(argument)
+        }
+        _ => false,
     }
 }
 

@@ -236,7 +236,6 @@ fn convert<'a>(name: &str, value: &Value<'a>) -> Result<Value<'a>> {
     const INT64: f64 = 9_223_372_036_854_775_808.0;
     const UINT64: f64 = 18_446_744_073_709_551_616.0;
     let text = value.as_text();
-    let failed = |what: &str| Error::new(format!("cannot convert {what}"));
     match (name, value) {
         ("string", Value::Text(_) | Value::Made(_))
         | ("int", Value::Int(_))
@@ -278,30 +277,28 @@ fn convert<'a>(name: &str, value: &Value<'a>) -> Result<Value<'a>> {
         _ => {}
     }
     let Some(text) = text else { return Err(Error::overload()) };
-    match name {
-        "int" => text.parse().map(Value::Int).map_err(|_| {
-            Error::new(format!("strconv.ParseInt: parsing {}: invalid syntax", crate::json::go_quote(text)))
-        }),
-        "uint" => text.parse().map(Value::Uint).map_err(|_| {
-            Error::new(format!("strconv.ParseUint: parsing {}: invalid syntax", crate::json::go_quote(text)))
-        }),
-        "double" => text.parse().map(Value::Double).map_err(|_| {
-            Error::new(format!("strconv.ParseFloat: parsing {}: invalid syntax", crate::json::go_quote(text)))
-        }),
+    let converted = match name {
+        "int" => text.parse().ok().map(Value::Int),
+        "uint" => text.parse().ok().map(Value::Uint),
+        "double" => text.parse().ok().map(Value::Double),
         "bool" => match text {
-            "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(Value::Bool(true)),
-            "0" | "f" | "F" | "FALSE" | "false" | "False" => Ok(Value::Bool(false)),
-            _ => Err(Error::new(format!("strconv.ParseBool: parsing {}: invalid syntax", crate::json::go_quote(text)))),
+            "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(Value::Bool(true)),
+            "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(Value::Bool(false)),
+            _ => None,
         },
-        "bytes" => Ok(Value::Bytes(text.as_bytes().into())),
-        "duration" => time::duration(text)
-            .map(Value::Duration)
-            .ok_or_else(|| Error::new(format!("time: invalid duration {}", crate::json::go_quote(text)))),
-        "timestamp" => {
-            time::timestamp(text).map(Value::Timestamp).ok_or_else(|| failed(&format!("`{text}` to timestamp")))
-        }
-        _ => Err(Error::overload()),
-    }
+        "bytes" => Some(Value::Bytes(text.as_bytes().into())),
+        "duration" => time::duration(text).map(Value::Duration),
+        "timestamp" => time::timestamp(text).map(Value::Timestamp),
+        _ => return Err(Error::overload()),
+    };
+    converted.ok_or_else(|| {
+        let name = match name {
+            "duration" => "google.protobuf.Duration",
+            "timestamp" => "google.protobuf.Timestamp",
+            name => name,
+        };
+        Error::new(format!("type conversion error from 'string' to '{name}'"))
+    })
 }
 
 /// Methods without arguments.

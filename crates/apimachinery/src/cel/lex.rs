@@ -36,19 +36,33 @@ const SIGNS: [&str; 26] = [
     "%", "!", "=", "&",
 ];
 
-pub(super) fn lex(source: &str) -> Result<Vec<Placed>, Problem> {
+/// The words of a source, and what in it is no word.
+pub(super) fn lex(source: &str) -> (Vec<Placed>, Vec<Problem>) {
     let mut lexer = Lexer { source, at: 0 };
-    let mut tokens = Vec::new();
+    let (mut tokens, mut problems) = (Vec::new(), Vec::new());
     loop {
         lexer.skip();
         let start = lexer.at;
-        let token = lexer.token()?;
-        let end = token == Token::End;
-        tokens.push((token, offset(start), offset(lexer.at)));
-        if end {
-            return Ok(tokens);
+        match lexer.token() {
+            Ok(token) => {
+                let end = token == Token::End;
+                tokens.push((token, offset(start), offset(lexer.at)));
+                if end {
+                    return (tokens, problems);
+                }
+            }
+            Err(Fault { message, length }) => {
+                problems.push(Problem { at: offset(start), message });
+                lexer.at = start + length;
+            }
         }
     }
+}
+
+/// What is no word, and how long it is.
+struct Fault {
+    message: String,
+    length: usize,
 }
 
 fn offset(at: usize) -> u32 {
@@ -77,7 +91,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn token(&mut self) -> Result<Token, Problem> {
+    fn token(&mut self) -> Result<Token, Fault> {
         let rest = self.rest();
         let Some(first) = rest.chars().next() else { return Ok(Token::End) };
         if let Some(token) = self.quoted()? {
@@ -97,26 +111,30 @@ impl<'a> Lexer<'a> {
                 self.at += sign.len();
                 Ok(Token::Sign(sign))
             }
-            _ => Err(self.problem(format!("Syntax error: token recognition error at: '{first}'"))),
+            // Of the half of a sign, what follows is told too.
+            Some(sign) => Err(self.unknown(rest.char_indices().nth(2).map_or(rest.len(), |(at, _)| at), sign.len())),
+            None => Err(self.unknown(first.len_utf8(), first.len_utf8())),
         }
     }
 
-    fn problem(&self, message: impl Into<String>) -> Problem {
-        Problem { at: offset(self.at), message: message.into() }
+    /// What begins no word: so many bytes are shown, and so many passed over.
+    fn unknown(&self, shown: usize, length: usize) -> Fault {
+        let shown = self.rest().get(..shown).unwrap_or_default();
+        Fault { message: format!("Syntax error: token recognition error at: '{shown}'"), length }
     }
 
-    fn number(&mut self) -> Result<Token, Problem> {
+    fn number(&mut self) -> Result<Token, Fault> {
         let rest = self.rest();
         let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
         if let Some(hex) = rest.strip_prefix("0x") {
             let length = hex.bytes().take_while(u8::is_ascii_hexdigit).count();
             let text = hex.get(..length).unwrap_or_default();
             if hex.get(length..).is_some_and(|rest| rest.starts_with(['u', 'U'])) {
-                let value = u64::from_str_radix(text, 16).map_err(|_| self.problem("invalid uint literal"))?;
+                let value = u64::from_str_radix(text, 16).map_err(|_| fault("invalid uint literal", rest))?;
                 self.at += length + 3;
                 return Ok(Token::Uint(value));
             }
-            let value = i64::from_str_radix(text, 16).map_err(|_| self.problem("invalid int literal"))?;
+            let value = i64::from_str_radix(text, 16).map_err(|_| fault("invalid int literal", rest))?;
             self.at += length + 2;
             return Ok(Token::Int(value));
         }
@@ -138,26 +156,26 @@ impl<'a> Lexer<'a> {
         }
         let text = rest.get(..length).unwrap_or_default();
         if double {
-            let value = text.parse().map_err(|_| self.problem("invalid double literal"))?;
+            let value = text.parse().map_err(|_| fault("invalid double literal", rest))?;
             self.at += length;
             return Ok(Token::Double(value));
         }
         if rest.get(length..).is_some_and(|rest| rest.starts_with(['u', 'U'])) {
-            let value = text.parse().map_err(|_| self.problem("invalid uint literal"))?;
+            let value = text.parse().map_err(|_| fault("invalid uint literal", rest))?;
             self.at += length + 1;
             return Ok(Token::Uint(value));
         }
         let token = match text.parse() {
             Ok(value) => Token::Int(value),
             Err(_) if text == "9223372036854775808" => Token::MinInt,
-            Err(_) => return Err(self.problem("invalid int literal")),
+            Err(_) => return Err(fault("invalid int literal", rest)),
         };
         self.at += length;
         Ok(token)
     }
 
     /// A text or bytes: `'a'`, `"a"`, `'''a'''`, with `r` for raw and `b` for bytes before it.
-    fn quoted(&mut self) -> Result<Option<Token>, Problem> {
+    fn quoted(&mut self) -> Result<Option<Token>, Fault> {
         let rest = self.rest();
         let prefix = rest.bytes().take_while(|byte| matches!(byte, b'r' | b'R' | b'b' | b'B')).count();
         let marks = rest.get(..prefix).unwrap_or_default().to_ascii_lowercase();
@@ -182,19 +200,24 @@ impl<'a> Lexer<'a> {
             }
         }
         let Some(end) = end else {
-            let shown = rest.lines().next().unwrap_or_default();
-            return Err(self.problem(format!("Syntax error: token recognition error at: '{shown}'")));
+            let line = rest.lines().next().unwrap_or_default().len();
+            return Err(self.unknown(line, line.max(1)));
         };
         let text = inner.get(..end).unwrap_or_default();
         let bytes = marks.contains('b');
         let value =
-            if raw { text.as_bytes().to_vec() } else { unescape(text, bytes).map_err(|error| self.problem(error))? };
+            if raw { text.as_bytes().to_vec() } else { unescape(text, bytes).map_err(|error| fault(&error, rest))? };
         self.at += prefix + quote.len() * 2 + end;
         if bytes {
             return Ok(Some(Token::Bytes(value)));
         }
-        String::from_utf8(value).map(|text| Some(Token::Text(text))).map_err(|_| self.problem("invalid string literal"))
+        String::from_utf8(value).map(|text| Some(Token::Text(text))).map_err(|_| fault("invalid string literal", rest))
     }
+}
+
+/// A word that is not well-formed; what follows it is of no use.
+fn fault(message: &str, rest: &str) -> Fault {
+    Fault { message: message.to_owned(), length: rest.len() }
 }
 
 fn unescape(text: &str, bytes: bool) -> Result<Vec<u8>, String> {

@@ -35,14 +35,19 @@ const RESERVED: [&str; 17] = [
 const PRIMARY: &str =
     "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}";
 
-pub(super) fn parse(source: &str) -> Result<Expr, Problem> {
-    let tokens = lex(source)?;
+/// The tree of an expression.
+///
+/// # Errors
+/// What is no word, and the first place where words do not go together.
+pub(super) fn parse(source: &str) -> Result<Expr, Vec<Problem>> {
+    let (tokens, mut problems) = lex(source);
     let mut parser = Parser { source, tokens, next: 0, nesting: 0 };
-    let expression = parser.expression()?;
-    if *parser.peek() != Token::End {
-        return Err(parser.unexpected("extraneous input", "<EOF>"));
+    match parser.whole() {
+        Ok(expression) if problems.is_empty() => return Ok(expression),
+        Ok(_) => {}
+        Err(problem) => problems.push(problem),
     }
-    bounded(expression)
+    Err(problems)
 }
 
 /// An expression, if it is not too deep: what walks over one may recurse.
@@ -88,6 +93,15 @@ impl Parser<'_> {
         let shown = self.tokens.get(self.next).map(|(token, at, end)| token.shown(self.source, *at, *end));
         let shown = shown.unwrap_or_else(|| "<EOF>".to_owned());
         Problem { at: self.at(), message: format!("Syntax error: {what} '{shown}' expecting {expected}") }
+    }
+
+    fn whole(&mut self) -> Result<Expr, Problem> {
+        let expression = self.expression()?;
+        if *self.peek() != Token::End {
+            let last = matches!(self.tokens.get(self.next + 1), Some((Token::End, ..)));
+            return Err(self.unexpected(if last { "extraneous input" } else { "mismatched input" }, "<EOF>"));
+        }
+        bounded(expression)
     }
 
     fn expression(&mut self) -> Result<Expr, Problem> {

@@ -51,10 +51,16 @@ pub(super) fn call(name: &str, method: bool, arguments: &[Value<'_>], result: Op
         {
             tenth(first + weight(1))
         }
-        "sets.contains" | "sets.intersects" | "sets.equivalent" => first.saturating_mul(weight(1)).max(1),
-        "lists.range" | "sort" | "distinct" | "flatten" | "reverse" | "slice" | "@sortByAssociatedKeys" => {
-            1 + result.map_or(0, Value::weight)
-        }
+        "sets.contains" | "sets.intersects" => first.saturating_mul(weight(1)) + 1,
+        "sets.equivalent" => first.saturating_mul(weight(1)).saturating_mul(2) + 1,
+        "sort" | "distinct" => squared(arguments.first()),
+        "@sortByAssociatedKeys" => squared(arguments.get(1)),
+        "lists.range" | "slice" => result.map_or(0, Value::weight) + LISTED,
+        "reverse" if arguments.iter().all(|argument| argument.as_text().is_none()) => first + LISTED,
+        "flatten" => match arguments.get(1) {
+            Some(Value::Int(depth)) => first.saturating_mul(u64::try_from(*depth).unwrap_or(1)) + LISTED,
+            _ => first + LISTED,
+        },
         _ => 1,
     }
 }
@@ -71,14 +77,36 @@ fn text_weight(value: Option<&Value<'_>>) -> u64 {
     value.filter(|value| value.as_text().is_some()).map_or(0, Value::weight)
 }
 
+/// A call that makes a list.
+const LISTED: u64 = 11;
+
+/// The cost of comparing all items of a list with each other.
+fn squared(list: Option<&Value<'_>>) -> u64 {
+    let size = list.map_or(1, Value::weight);
+    let texts = match list {
+        Some(Value::List(items)) => items.first().is_some_and(|item| item.as_text().is_some()),
+        Some(Value::Items(items, _)) => items.first().is_some_and(serde_json::Value::is_string),
+        _ => false,
+    };
+    let pairs = size.saturating_mul(size);
+    let compared = pairs.saturating_mul(2).saturating_add(if texts { pairs / 10 } else { 0 });
+    compared.saturating_add(LISTED)
+}
+
 /// The cost of going through a value: texts a tenth of their length, lists and maps the sum of what is in them.
 fn traversal(value: Option<&Value<'_>>) -> u64 {
     let Some(value) = value else { return 1 };
     if value.as_text().is_some() || matches!(value, Value::Bytes(_)) {
-        return tenth(value.weight());
+        return value.weight() / 10;
     }
+    let keyed = matches!(value, Value::Map(_) | Value::Object(..));
     match value.entries() {
-        Ok(entries) => entries.iter().map(|(_, item)| traversal(Some(item))).sum::<u64>() + 1,
+        Ok(entries) => {
+            let cost = |(key, item): &(Value<'_>, Value<'_>)| {
+                traversal(Some(item)) + if keyed { traversal(Some(key)) } else { 0 }
+            };
+            entries.iter().map(cost).sum()
+        }
         Err(_) => 1,
     }
 }

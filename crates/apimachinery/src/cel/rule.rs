@@ -56,7 +56,7 @@ impl Rule {
     /// # Errors
     /// What cel-go says, with the place in the source.
     pub(super) fn new(rule: &ValidationRule, schema: &Schema) -> Result<Self, String> {
-        let read = |source: &str| parse(source).map_err(|problem| shown(source, &[problem]));
+        let read = |source: &str| parse(source).map_err(|problems| shown(source, &problems));
         let expression = read(&rule.rule)?;
         let message = if rule.message_expression.is_empty() { None } else { Some(read(&rule.message_expression)?) };
         let uses_old_self = expression.reads(OLD_SELF);

@@ -1,5 +1,7 @@
 #![expect(clippy::needless_pass_by_value, reason = "schemas and values are written where they are used")]
 
+mod costs;
+
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -260,6 +262,18 @@ fn a_rule_that_costs_too_much_is_stopped() {
 }
 
 #[test]
+fn what_has_no_price_ends_too() {
+    let many: Vec<i64> = (0..3000).collect();
+    for rule in [
+        "self.list.filter(x, self.list.filter(y, false) == []) == []",
+        "self.list.map(x, self.list + self.list).size() > 0",
+    ] {
+        let errors = verdict(properties(), json!({ "rule": rule }), json!({ "list": many }), None);
+        assert!(errors[0].contains("actual cost limit exceeded"), "{errors:?}");
+    }
+}
+
+#[test]
 fn rules_of_one_object_share_a_budget() {
     let schema = json!({"type": "object", "properties": {"l": {"type": "array", "items": {"type": "integer",
         "x-kubernetes-validations": [{"rule": "self >= 0"}]}}}});
@@ -282,14 +296,18 @@ fn what_cannot_be_read_is_told_with_its_place() {
         ),
         (
             "self.i == 'a",
-            "ERROR: <input>:1:11: Syntax error: token recognition error at: ''a'\n | self.i == 'a\n | ..........^",
+            "ERROR: <input>:1:11: Syntax error: token recognition error at: ''a'\n | self.i == 'a\n | ..........^\nERROR: <input>:1:13: Syntax error: mismatched input '<EOF>' expecting {'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}\n | self.i == 'a\n | ............^",
         ),
         ("has(self)", "ERROR: <input>:1:5: invalid argument to has() macro\n | has(self)\n | ....^"),
         (
             "self.namespace == package",
             "ERROR: <input>:1:19: reserved identifier: package\n | self.namespace == package\n | ..................^",
         ),
-        ("self.i = 5", "ERROR: <input>:1:8: Syntax error: token recognition error at: '='\n | self.i = 5\n | .......^"),
+        (
+            "self.i = 5",
+            "ERROR: <input>:1:8: Syntax error: token recognition error at: '= '\n | self.i = 5\n | .......^\nERROR: <input>:1:10: Syntax error: extraneous input '5' expecting <EOF>\n | self.i = 5\n | .........^",
+        ),
+        ("x'a' == 1", "ERROR: <input>:1:2: Syntax error: mismatched input ''a'' expecting <EOF>\n | x'a' == 1\n | .^"),
     ] {
         let schema: Schema =
             serde_json::from_value(json!({"type": "object", "x-kubernetes-validations": [{ "rule": rule }]})).unwrap();

@@ -46,7 +46,7 @@ fn rules_that_fit_their_schema_pass() {
         "self.?s.orValue('x') == 'x' && self.map[?'a'].hasValue() && optional.of(1).value() == 1",
         "self.i == oldSelf.i && self.list == oldSelf.list && self == oldSelf",
         "quantity(self.s).isGreaterThan(quantity('1')) && isQuantity(self.s) && url(self.s).getHost() == 'a'",
-        "self.list.transformList(i, v, string(i) + v).size() > 0 && {'a': 1}.transformMap(k, v, v + 1).a == 2",
+        "self.list.transformList(i, v, v + 'x').size() > 0 && {'a': 1}.transformMap(k, v, v + 1).a == 2",
         "dyn(self.i) == 'a' || [] == [] || ([] + [1]).size() == 1 || self.a__dash__b == 'x'",
         "!format.dns1123Label().validate(self.s).hasValue() && self.time.getFullYear() > 2000 && int(self.s) > 1",
         "self.items.sortBy(x, x.k)[0].k == 'a' && self.list.sort() == self.list && ip.isCanonical(self.s)",
@@ -81,7 +81,11 @@ fn what_does_not_fit_is_told_with_its_place() {
     );
     refused(
         "self.b && self.i",
-        "ERROR: <input>:1:8: found no matching overload for '_&&_' applied to '(bool, int)'\n | self.b && self.i\n | .......^",
+        "ERROR: <input>:1:15: expected type 'bool' but found 'int'\n | self.b && self.i\n | ..............^",
+    );
+    refused(
+        "self.s == null",
+        "ERROR: <input>:1:8: found no matching overload for '_==_' applied to '(string, null)'\n | self.s == null\n | .......^",
     );
     refused("self.any.x == 1", "ERROR: <input>:1:9: undefined field 'x'\n | self.any.x == 1\n | ........^");
     refused(
@@ -107,7 +111,7 @@ fn a_rule_says_yes_or_no_and_its_message_is_a_text() {
         "{all:?}"
     );
     assert!(all[0].ends_with("messageExpression must evaluate to a string"), "{all:?}");
-    assert!(errors_of(spec(json!({"rule": "true", "messageExpression": "'i: ' + string(self.i)"}))).is_empty());
+    assert!(errors_of(spec(json!({"rule": "true", "messageExpression": "'s: ' + self.s"}))).is_empty());
 }
 
 #[test]

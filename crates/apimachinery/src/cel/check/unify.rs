@@ -22,6 +22,10 @@ impl Bindings {
             (Type::Map(a, b), Type::Map(c, d)) => self.fits(a, c) && self.fits(b, d),
             (Type::Object(a), Type::Object(b)) => Arc::ptr_eq(a, b),
             (Type::Opaque(a), Type::Opaque(b)) => a == b,
+            (
+                Type::Object(_) | Type::Opaque(_) | Type::Duration | Type::Timestamp | Type::Optional(_) | Type::Null,
+                Type::Null,
+            ) => true,
             (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
         }
     }
@@ -32,9 +36,8 @@ impl Bindings {
             return true;
         };
         let Some((_, known)) = self.bound.get(place).cloned() else { return false };
-        // Anything may be null where its schema says so, which types do not tell.
-        let nullable = matches!(known, Type::Null) || matches!(ty, Type::Null);
-        if !nullable && !self.fits(&known, ty) {
+        let null_first = matches!(known, Type::Null) && self.fits(ty, &known);
+        if !null_first && !self.fits(&known, ty) {
             return false;
         }
         // What is known better holds.

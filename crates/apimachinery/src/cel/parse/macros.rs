@@ -149,22 +149,23 @@ fn fold(at: u32, name: &str, range: Expr, variable: String, second: Option<Strin
         // `map` and `transformList`.
         _ => (empty_list(), boolean(true), chosen(when.filter(|_| filtered), listed(kept)), accumulator()),
     };
-    Fold { range, variable, second, start, condition, step, result }
+    let accumulator = ACCUMULATOR.to_owned();
+    Fold { range, variable, second, accumulator, start, condition, step, result }
 }
 
-/// A value given a name: a loop over the one item of a list.
+/// A value given a name: the accumulator of a loop over nothing.
 fn bound(at: u32, variable: &str, value: Expr, body: Expr) -> Expr {
-    let range = Expr::new(at, Kind::List(vec![(value, false)]));
     Expr::new(
         at,
         Kind::Fold(Box::new(Fold {
-            range,
-            variable: variable.to_owned(),
+            range: Expr::new(at, Kind::List(Vec::new())),
+            variable: "#unused".to_owned(),
             second: None,
-            start: Expr::new(at, Kind::Null),
-            condition: Expr::new(at, Kind::Bool(true)),
-            step: body,
-            result: Expr::ident(at, ACCUMULATOR),
+            accumulator: variable.to_owned(),
+            start: value,
+            condition: Expr::new(at, Kind::Bool(false)),
+            step: Expr::new(at, Kind::Null),
+            result: body,
         })),
     )
 }
@@ -184,8 +185,10 @@ fn optional(at: u32, name: &str, target: &Expr, variable: &str, bodies: Vec<Expr
 
 /// `x.sortBy(v, key)`.
 fn sorted(at: u32, target: Expr, variable: &str, bodies: Vec<Expr>) -> Expr {
-    let keys = fold(at, "map", target.clone(), variable.to_owned(), None, bodies);
-    let keys = Expr::new(at, Kind::Fold(Box::new(keys)));
+    const INPUT: &str = "@__sortBy_input__";
+    let input = || Expr::ident(at, INPUT);
+    let keys = Expr::new(at, Kind::Fold(Box::new(fold(at, "map", input(), variable.to_owned(), None, bodies))));
     let name = "@sortByAssociatedKeys".to_owned();
-    Expr::new(at, Kind::Call { target: Some(Box::new(target)), name, arguments: vec![keys] })
+    let call = Expr::new(at, Kind::Call { target: Some(Box::new(input())), name, arguments: vec![keys] });
+    bound(at, INPUT, target, call)
 }
