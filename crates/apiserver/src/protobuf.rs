@@ -1,7 +1,7 @@
 //! Request bodies in `application/vnd.kubernetes.protobuf`, read into the same JSON trees as all others: what
 //! controller-runtime and client-go send of built-in kinds.
 //!
-//! The schemas say what each field is; [`fields`] says its number. See `k8s.io/apimachinery/pkg/runtime/serializer/protobuf`.
+//! The schemas say what each field is; `fields` says its number. See `k8s.io/apimachinery/pkg/runtime/serializer/protobuf`.
 
 mod fields;
 mod wire;
