@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     TokenHash, Usage,
-    input::{BindingInput, ClusterInput, Inputs, Published, Subject, TokenInput, UserInput},
+    input::{BindingInput, Change, ClusterInput, Inputs, Published, Subject, TokenInput, UserInput},
     names,
     rows::{ClusterRow, Grant, Role, SubjectId, TokenRow, UserRow},
     snapshot::World,
@@ -37,6 +37,8 @@ pub(super) struct Builder {
     world: World,
     fed: Fed,
     published: HashMap<Arc<str>, Arc<Published>>,
+    /// Clusters whose rows are made anew before the next publication: once, however many of their bindings changed.
+    stale: BTreeSet<Arc<str>>,
     touched: Touched,
 }
 
@@ -46,32 +48,127 @@ struct Fed {
     tokens: BTreeMap<TokenHash, TokenInput>,
     clusters: BTreeMap<Arc<str>, ClusterInput>,
     bindings: BTreeMap<Arc<str>, Bindings>,
+    /// Where an object that changes or goes is found by its name.
+    hashes: HashMap<Arc<str>, TokenHash>,
+    homes: HashMap<Arc<str>, Arc<str>>,
 }
 
-/// Name, template and subject of each binding of a cluster.
-type Bindings = BTreeSet<(Arc<str>, Arc<str>, Subject)>;
+/// The bindings of a cluster, by name: template and subject.
+type Bindings = BTreeMap<Arc<str>, (Arc<str>, Subject)>;
 
 impl Builder {
     /// Takes `inputs` as the whole truth of its source.
     pub(super) fn replace(&mut self, inputs: Inputs) {
-        let users: BTreeMap<_, _> = inputs.users.into_iter().map(|user| (Arc::clone(&user.name), user)).collect();
-        let tokens: BTreeMap<_, _> = inputs.tokens.into_iter().map(|token| (token.hash, token)).collect();
-        let clusters: BTreeMap<_, _> =
-            inputs.clusters.into_iter().map(|cluster| (Arc::clone(&cluster.id), cluster)).collect();
-        let bindings = by_cluster(inputs.bindings);
+        self.change(Change::Users(inputs.users));
+        self.change(Change::Tokens(inputs.tokens));
+        self.change(Change::Clusters(inputs.clusters));
+        self.change(Change::Bindings(inputs.bindings));
+    }
 
-        for name in differing(&self.fed.users, &users) {
-            self.put_user(&name, users.get(&name));
+    /// Takes one change of a source.
+    pub(super) fn change(&mut self, change: Change) {
+        match change {
+            Change::User(name, user) => self.user(&name, user),
+            Change::Token(name, token) => self.token(&name, token),
+            Change::Cluster(id, cluster) => self.cluster(&id, cluster),
+            Change::Binding(name, binding) => self.binding(&name, binding),
+            Change::Users(users) => {
+                let users: BTreeMap<_, _> = users.into_iter().map(|user| (Arc::clone(&user.name), user)).collect();
+                for name in differing(&self.fed.users, &users) {
+                    self.put_user(&name, users.get(&name));
+                }
+                self.fed.users = users;
+            }
+            Change::Tokens(tokens) => {
+                let tokens: BTreeMap<_, _> = tokens.into_iter().map(|token| (token.hash, token)).collect();
+                for hash in differing(&self.fed.tokens, &tokens) {
+                    self.put_token(hash, tokens.get(&hash));
+                }
+                self.fed.hashes = tokens.values().map(|token| (Arc::clone(&token.name), token.hash)).collect();
+                self.fed.tokens = tokens;
+            }
+            Change::Clusters(clusters) => {
+                let clusters: BTreeMap<_, _> =
+                    clusters.into_iter().map(|cluster| (Arc::clone(&cluster.id), cluster)).collect();
+                self.stale.extend(differing(&self.fed.clusters, &clusters));
+                self.fed.clusters = clusters;
+            }
+            Change::Bindings(bindings) => {
+                let home = |binding: &BindingInput| (Arc::clone(&binding.name), Arc::clone(&binding.cluster));
+                self.fed.homes = bindings.iter().map(home).collect();
+                let bindings = by_cluster(bindings);
+                self.stale.extend(differing(&self.fed.bindings, &bindings));
+                self.fed.bindings = bindings;
+            }
         }
-        for hash in differing(&self.fed.tokens, &tokens) {
-            self.put_token(hash, tokens.get(&hash));
+    }
+
+    fn user(&mut self, name: &Arc<str>, user: Option<UserInput>) {
+        if self.fed.users.get(name) == user.as_ref() {
+            return;
         }
-        let mut changed: BTreeSet<_> = differing(&self.fed.clusters, &clusters).into_iter().collect();
-        changed.extend(differing(&self.fed.bindings, &bindings));
-        self.fed = Fed { users, tokens, clusters, bindings };
-        for id in changed {
-            self.put_cluster(&id);
+        self.put_user(name, user.as_ref());
+        match user {
+            Some(user) => self.fed.users.insert(Arc::clone(name), user),
+            None => self.fed.users.remove(name),
+        };
+    }
+
+    fn token(&mut self, name: &Arc<str>, token: Option<TokenInput>) {
+        let old = self.fed.hashes.get(name).copied();
+        if old.and_then(|hash| self.fed.tokens.get(&hash)) == token.as_ref() {
+            return;
         }
+        // A hash that another object has by now is that object's.
+        if let Some(hash) = old.filter(|hash| self.fed.tokens.get(hash).is_some_and(|known| known.name == *name)) {
+            self.put_token(hash, None);
+            self.fed.tokens.remove(&hash);
+        }
+        self.fed.hashes.remove(name);
+        let Some(token) = token else { return };
+        // Of two objects with one hash the first stays: a second one must not take its sign-ins over.
+        if !self.fed.tokens.contains_key(&token.hash) {
+            self.put_token(token.hash, Some(&token));
+            self.fed.hashes.insert(Arc::clone(name), token.hash);
+            self.fed.tokens.insert(token.hash, token);
+        }
+    }
+
+    fn cluster(&mut self, id: &Arc<str>, cluster: Option<ClusterInput>) {
+        if self.fed.clusters.get(id) == cluster.as_ref() {
+            return;
+        }
+        self.stale.insert(Arc::clone(id));
+        match cluster {
+            Some(cluster) => self.fed.clusters.insert(Arc::clone(id), cluster),
+            None => self.fed.clusters.remove(id),
+        };
+    }
+
+    fn binding(&mut self, name: &Arc<str>, binding: Option<BindingInput>) {
+        if let Some(home) = self.fed.homes.remove(name)
+            && let Some(bindings) = self.fed.bindings.get_mut(&home)
+        {
+            let same = binding.as_ref().is_some_and(|binding| {
+                binding.cluster == home
+                    && bindings
+                        .get(name)
+                        .is_some_and(|(template, subject)| *template == binding.template && *subject == binding.subject)
+            });
+            if same {
+                self.fed.homes.insert(Arc::clone(name), home);
+                return;
+            }
+            bindings.remove(name);
+            if bindings.is_empty() {
+                self.fed.bindings.remove(&home);
+            }
+            self.stale.insert(home);
+        }
+        let Some(BindingInput { cluster, template, subject, .. }) = binding else { return };
+        self.fed.homes.insert(Arc::clone(name), Arc::clone(&cluster));
+        self.stale.insert(Arc::clone(&cluster));
+        self.fed.bindings.entry(cluster).or_default().insert(Arc::clone(name), (template, subject));
     }
 
     /// Takes what a cluster says of the names it lets the gateway impersonate.
@@ -80,11 +177,14 @@ impl Builder {
             return;
         }
         self.published.insert(Arc::clone(cluster), Arc::new(published));
-        self.put_cluster(cluster);
+        self.stale.insert(Arc::clone(cluster));
     }
 
     /// The next snapshot and what it changed; `None` when nothing did.
     pub(super) fn next(&mut self) -> Option<(World, Touched)> {
+        for id in std::mem::take(&mut self.stale) {
+            self.put_cluster(&id);
+        }
         if self.touched.is_empty() {
             return None;
         }
@@ -152,12 +252,14 @@ impl Builder {
     }
 
     fn put_cluster(&mut self, id: &Arc<str>) {
-        self.touched.clusters.insert(Arc::clone(id));
         let Some(cluster) = self.fed.clusters.get(id).cloned() else {
-            self.world.clusters.remove_mut(id);
+            if self.world.clusters.remove_mut(id) {
+                self.touched.clusters.insert(Arc::clone(id));
+            }
             self.published.remove(id);
             return;
         };
+        self.touched.clusters.insert(Arc::clone(id));
         let old = self.world.clusters.get(id);
         let usage = old.map_or_else(Arc::<Usage>::default, |row| Arc::clone(&row.usage));
         // Another address may be another cluster: what the old one published says nothing about it. Another credential for
@@ -167,7 +269,7 @@ impl Builder {
         }
         let published = self.published.get(id).cloned();
         let bindings = self.fed.bindings.get(id).cloned().unwrap_or_default();
-        let templates: BTreeSet<Arc<str>> = bindings.iter().map(|(_, template, _)| Arc::clone(template)).collect();
+        let templates: BTreeSet<Arc<str>> = bindings.values().map(|(template, _)| Arc::clone(template)).collect();
         let places: HashMap<Arc<str>, u32> = templates.iter().cloned().zip(0..).collect();
         let roles = templates
             .into_iter()
@@ -178,8 +280,8 @@ impl Builder {
             })
             .collect();
         let mut grants: Vec<Grant> = bindings
-            .into_iter()
-            .filter_map(|(_, template, subject)| {
+            .into_values()
+            .filter_map(|(template, subject)| {
                 let role = *places.get(&template)?;
                 Some(Grant { subject: self.intern(subject), role })
             })
@@ -216,7 +318,7 @@ impl Builder {
 fn by_cluster(bindings: Vec<BindingInput>) -> BTreeMap<Arc<str>, Bindings> {
     let mut by_cluster: BTreeMap<_, Bindings> = BTreeMap::new();
     for binding in bindings {
-        by_cluster.entry(binding.cluster).or_default().insert((binding.name, binding.template, binding.subject));
+        by_cluster.entry(binding.cluster).or_default().insert(binding.name, (binding.template, binding.subject));
     }
     by_cluster
 }
@@ -236,7 +338,7 @@ mod tests {
     use crate::{
         secret::Secret,
         world::input::{
-            Auth, DataOrFile, Inputs, Names, Published,
+            Auth, Change, DataOrFile, Inputs, Names, Published,
             testing::{binding, cluster, token, user},
         },
     };
@@ -274,6 +376,97 @@ mod tests {
         let row = after.cluster("c-1").unwrap();
         let roles = row.roles_of(after.user("u-a").unwrap().subjects.iter().copied());
         assert_eq!(roles.iter().map(|&role| &*row.roles[role as usize].template).collect::<Vec<_>>(), ["edit"]);
+    }
+
+    #[test]
+    fn single_changes_make_the_same_world_as_all_at_once() {
+        let (mut whole, mut single) = (Builder::default(), Builder::default());
+        whole.replace(inputs());
+        let Inputs { users, tokens, clusters, bindings } = inputs();
+        // In an order in which nothing that is named is there yet.
+        for binding in bindings {
+            single.change(Change::Binding(Arc::clone(&binding.name), Some(binding)));
+        }
+        for cluster in clusters {
+            single.change(Change::Cluster(Arc::clone(&cluster.id), Some(cluster)));
+        }
+        for token in tokens {
+            single.change(Change::Token(Arc::clone(&token.name), Some(token)));
+        }
+        for user in users {
+            single.change(Change::User(Arc::clone(&user.name), Some(user)));
+        }
+        let ((whole, touched), (single, touched_too)) = (whole.next().unwrap(), single.next().unwrap());
+        assert_eq!(touched, touched_too);
+        for world in [&whole, &single] {
+            let user = world.user("u-a").unwrap();
+            let row = world.cluster("c-1").unwrap();
+            assert_eq!(row.roles_of(user.subjects.iter().copied()).len(), 2);
+            assert!(!world.cluster("c-2").unwrap().binds(user.subjects.iter().copied()));
+        }
+    }
+
+    #[test]
+    fn a_single_change_that_changes_nothing_publishes_nothing() {
+        let mut builder = Builder::default();
+        builder.replace(inputs());
+        builder.next().unwrap();
+        let Inputs { mut users, mut tokens, mut clusters, mut bindings } = inputs();
+        builder.change(Change::User("u-b".into(), users.pop()));
+        builder.change(Change::Token("t-a".into(), tokens.pop()));
+        builder.change(Change::Cluster("c-2".into(), clusters.pop()));
+        builder.change(Change::Binding("c-2/view-u-b".into(), bindings.pop()));
+        builder.change(Change::Binding("c-2/none".into(), None));
+        builder.change(Change::Token("none".into(), None));
+        assert!(builder.next().is_none());
+    }
+
+    #[test]
+    fn a_binding_that_goes_or_moves_gives_nothing_where_it_was() {
+        let mut builder = Builder::default();
+        builder.replace(inputs());
+        builder.next().unwrap();
+        builder.change(Change::Binding("c-2/view-u-b".into(), None));
+        let mut moved = binding("c-2", "view", "u-a");
+        moved.name = "c-1/view-u-a".into();
+        builder.change(Change::Binding("c-1/view-u-a".into(), Some(moved)));
+        let (world, touched) = builder.next().unwrap();
+        assert_eq!(touched.clusters, [Arc::from("c-1"), Arc::from("c-2")].into());
+        let row = world.cluster("c-2").unwrap();
+        assert!(!row.binds(world.user("u-b").unwrap().subjects.iter().copied()));
+        assert!(row.binds(world.user("u-a").unwrap().subjects.iter().copied()));
+    }
+
+    #[test]
+    fn a_token_with_another_hash_works_by_that_one_alone() {
+        let mut builder = Builder::default();
+        builder.replace(inputs());
+        builder.next().unwrap();
+        let old = token("t-a", "u-a");
+        let mut new = token("other", "u-a");
+        new.name = "t-a".into();
+        let hash = new.hash;
+        builder.change(Change::Token("t-a".into(), Some(new)));
+        let (world, touched) = builder.next().unwrap();
+        assert!(world.token(&old.hash).is_none());
+        assert!(world.token(&hash).is_some());
+        assert_eq!(touched.tokens, [old.hash, hash].into());
+    }
+
+    #[test]
+    fn a_second_token_with_the_same_hash_takes_nothing_over() {
+        let mut builder = Builder::default();
+        builder.replace(inputs());
+        builder.next().unwrap();
+        let mut thief = token("t-a", "u-b");
+        thief.name = "t-b".into();
+        builder.change(Change::Token("t-b".into(), Some(thief.clone())));
+        assert!(builder.next().is_none());
+        builder.change(Change::Token("t-b".into(), None));
+        assert!(builder.next().is_none());
+        builder.change(Change::Token("t-a".into(), None));
+        let (world, _) = builder.next().unwrap();
+        assert!(world.token(&thief.hash).is_none());
     }
 
     #[test]

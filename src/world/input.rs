@@ -1,6 +1,6 @@
 //! What feeds the world: one plain value per object of the management plane, already validated.
 //!
-//! The config folder makes these today; watches of the management plane make the same values.
+//! The config folder and the watches of the management plane make the same values.
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
@@ -20,6 +20,27 @@ pub struct Inputs {
     pub clusters: Vec<ClusterInput>,
     /// Who has which role template in which cluster.
     pub bindings: Vec<BindingInput>,
+}
+
+/// One change of a source: an object by its name, `None` where it is gone; or all objects of a kind as they are now.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// A user, by [`UserInput::name`].
+    User(Arc<str>, Option<UserInput>),
+    /// A token, by [`TokenInput::name`].
+    Token(Arc<str>, Option<TokenInput>),
+    /// A cluster, by [`ClusterInput::id`].
+    Cluster(Arc<str>, Option<ClusterInput>),
+    /// A binding, by [`BindingInput::name`].
+    Binding(Arc<str>, Option<BindingInput>),
+    /// All users.
+    Users(Vec<UserInput>),
+    /// All tokens.
+    Tokens(Vec<TokenInput>),
+    /// All clusters.
+    Clusters(Vec<ClusterInput>),
+    /// All bindings.
+    Bindings(Vec<BindingInput>),
 }
 
 /// A `User` of `management.cattle.io/v3`.

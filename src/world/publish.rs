@@ -11,7 +11,7 @@ use tokio::sync::{mpsc as channel, oneshot};
 
 use super::{
     build::{Builder, Touched},
-    input::{Inputs, Published},
+    input::{Change, Inputs, Published},
     snapshot::World,
 };
 
@@ -47,6 +47,8 @@ impl Watch {
 
 enum Message {
     Replace(Inputs, oneshot::Sender<u64>),
+    Change(Change),
+    Settle(oneshot::Sender<u64>),
     Published(Arc<str>, Published),
     Subscribe(channel::UnboundedSender<Update>),
 }
@@ -63,6 +65,18 @@ impl Feed {
         let (done, acknowledged) = oneshot::channel();
         // A publisher that is gone drops the message and with it `done`: the receiver sees that.
         let _ = self.messages.send(Message::Replace(inputs, done));
+        acknowledged
+    }
+
+    /// Takes one change; those that come within two milliseconds are in force together.
+    pub fn change(&self, change: Change) {
+        let _ = self.messages.send(Message::Change(change));
+    }
+
+    /// The receiver gets the generation in which everything that was fed before is in force.
+    pub fn settle(&self) -> oneshot::Receiver<u64> {
+        let (done, acknowledged) = oneshot::channel();
+        let _ = self.messages.send(Message::Settle(done));
         acknowledged
     }
 
@@ -113,6 +127,8 @@ fn run(inbox: &mpsc::Receiver<Message>, current: &ArcSwap<World>, old: &mpsc::Se
                     builder.replace(inputs);
                     acknowledge.push(done);
                 }
+                Message::Change(change) => builder.change(change),
+                Message::Settle(done) => acknowledge.push(done),
                 Message::Published(cluster, published) => builder.publish(&cluster, published),
                 Message::Subscribe(listener) => {
                     let update = Update { world: current.load_full(), touched: Arc::default() };
