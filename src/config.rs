@@ -8,6 +8,7 @@ mod load;
 pub mod manifests;
 pub mod problem;
 pub mod reload;
+pub mod rules;
 pub mod server;
 pub mod units;
 pub mod yaml;

@@ -8,12 +8,13 @@ use std::{
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
-use super::{Check, is_label, is_subdomain};
+use super::Check;
 use crate::{
     config::{
         Problem,
         kubeconfig::{self, Origin},
         manifests::{Found, form::Cluster},
+        rules,
         yaml::Fault,
     },
     world::input::{Auth, ClusterInput, Connection, DataOrFile},
@@ -24,12 +25,7 @@ impl Check<'_> {
         let Cluster { metadata, spec, .. } = &found.object;
         self.metadata(found, metadata, false);
         let id = &metadata.name;
-        if is_subdomain(id) && !is_label(id) {
-            let message = format!(
-                "expected an id without dots of at most 63 characters, since it is part of host names; found `{id}`"
-            );
-            self.problems.push(found.problem("metadata.name", message));
-        }
+        self.flaw(found, rules::cluster_id(id));
         let form = &spec.upstream.kubeconfig;
         let context = form.context.as_deref();
         let connection = match (&form.secret_ref, &form.file) {
