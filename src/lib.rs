@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod cluster;
 pub mod config;
+pub mod controller;
 pub mod gateway;
 pub mod identity;
 pub mod secret;
