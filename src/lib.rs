@@ -9,6 +9,8 @@ pub mod config;
 pub mod controller;
 pub mod gateway;
 pub mod identity;
+pub mod management;
+pub mod modules;
 pub mod secret;
 pub mod server;
 pub mod telemetry;

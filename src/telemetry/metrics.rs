@@ -124,6 +124,14 @@ impl Metrics {
         })
     }
 
+    /// Adds another collector to each scrape.
+    ///
+    /// # Errors
+    /// A name that is taken already.
+    pub fn register(&self, collector: Box<dyn prometheus::core::Collector>) -> Result<(), prometheus::Error> {
+        self.registry.register(collector)
+    }
+
     /// The handle of one configured cluster: kept by the cluster's entry, so that a request looks nothing up.
     ///
     /// The same handle comes back as long as somebody holds it. Never call it with an id that a client sent.

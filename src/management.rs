@@ -1,0 +1,36 @@
+//! The management plane: the Kubernetes API that holds Drover's own objects.
+//!
+//! Everything here reaches it through a [`kube::Client`] that [`Plane::client`] makes for one identity, so that the same code runs on
+//! every plane. [`install`] brings kinds and rights there, [`Directory`] feeds the world from it, [`Folder`] writes what the
+//! admin's manifests say, and a [`Fleet`]'s leader runs the modules' controllers.
+
+mod access;
+mod admission;
+mod contact;
+mod controllers;
+mod directory;
+mod folder;
+mod follow;
+mod install;
+mod plane;
+mod webhook;
+
+pub use self::{
+    access::DIRECTORY,
+    admission::{NoReview, review},
+    contact::Contact,
+    controllers::Fleet,
+    directory::{Connections, Directory},
+    folder::{Applied, Folder, FolderError},
+    install::{InstallError, Rancher, install},
+    plane::{Plane, PlaneError},
+    webhook::register,
+};
+
+/// The field manager of what Drover installs.
+const MANAGER: &str = "drover";
+
+/// Whether the plane says that something is not there.
+fn is_missing(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 404)
+}

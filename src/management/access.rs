@@ -1,0 +1,103 @@
+//! Who may do what in the management plane: the identities of Drover's own parts, each with no more than it needs.
+
+use k8s_openapi::{
+    api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+
+use crate::modules::{self, CONFIG_IDENTITY, GROUP, Kind, Module, NAMESPACE, rule};
+
+/// Reads what the world is fed with.
+pub const DIRECTORY: &str = "drover:directory";
+/// Holds the lease of the leader.
+pub(super) const LEADER: &str = "drover:leader";
+
+const RBAC: &str = "rbac.authorization.k8s.io";
+
+/// Roles and bindings of one identity: over the plane, and in Drover's namespace.
+#[derive(Debug)]
+pub(super) struct Access {
+    pub name: String,
+    everywhere: Vec<PolicyRule>,
+    at_home: Vec<PolicyRule>,
+}
+
+/// The identities of Drover's parts, with the modules that are on.
+pub(super) fn all(modules: &[&dyn Module]) -> Vec<Access> {
+    let kinds: Vec<Kind> = modules.iter().flat_map(|module| module.kinds()).collect();
+    let plurals: Vec<String> = kinds.iter().map(Kind::plural).collect();
+    let plurals: Vec<&str> = plurals.iter().map(String::as_str).collect();
+    let read = ["get", "list", "watch"];
+    let write = ["get", "list", "create", "patch", "delete"];
+    let mut all = vec![
+        Access {
+            name: DIRECTORY.to_owned(),
+            everywhere: vec![rule(GROUP, &plurals, &read)],
+            at_home: vec![rule("", &["secrets"], &read)],
+        },
+        Access {
+            name: CONFIG_IDENTITY.to_owned(),
+            everywhere: vec![rule(GROUP, &plurals, &write), rule("", &["namespaces"], &["get", "create"])],
+            at_home: vec![rule("", &["secrets"], &write)],
+        },
+        Access {
+            name: LEADER.to_owned(),
+            everywhere: Vec::new(),
+            at_home: vec![rule("coordination.k8s.io", &["leases"], &["get", "create", "update"])],
+        },
+    ];
+    all.extend(modules.iter().map(|module| Access {
+        name: modules::identity(*module),
+        everywhere: module.rules(),
+        at_home: Vec::new(),
+    }));
+    all
+}
+
+impl Access {
+    fn metadata(&self, namespace: Option<&str>) -> ObjectMeta {
+        ObjectMeta {
+            name: Some(self.name.clone()),
+            namespace: namespace.map(str::to_owned),
+            labels: Some(super::install::labels()),
+            ..ObjectMeta::default()
+        }
+    }
+
+    fn subjects(&self) -> Vec<Subject> {
+        vec![Subject {
+            kind: "User".to_owned(),
+            name: self.name.clone(),
+            api_group: Some(RBAC.to_owned()),
+            namespace: None,
+        }]
+    }
+
+    fn role_ref(&self, kind: &str) -> RoleRef {
+        RoleRef { api_group: Some(RBAC.to_owned()), kind: kind.to_owned(), name: self.name.clone() }
+    }
+
+    /// What it may do in the whole plane; none where that is nothing.
+    pub(super) fn cluster_role(&self) -> Option<(ClusterRole, ClusterRoleBinding)> {
+        if self.everywhere.is_empty() {
+            return None;
+        }
+        let metadata = self.metadata(None);
+        let rules = Some(self.everywhere.clone());
+        let role = ClusterRole { metadata: metadata.clone(), rules, ..ClusterRole::default() };
+        Some((
+            role,
+            ClusterRoleBinding { metadata, role_ref: self.role_ref("ClusterRole"), subjects: Some(self.subjects()) },
+        ))
+    }
+
+    /// What it may do in Drover's namespace; none where that is nothing.
+    pub(super) fn role(&self) -> Option<(Role, RoleBinding)> {
+        if self.at_home.is_empty() {
+            return None;
+        }
+        let metadata = self.metadata(Some(NAMESPACE));
+        let role = Role { metadata: metadata.clone(), rules: Some(self.at_home.clone()) };
+        Some((role, RoleBinding { metadata, role_ref: self.role_ref("Role"), subjects: Some(self.subjects()) }))
+    }
+}

@@ -1,0 +1,114 @@
+//! The directory: from watches of the management plane to the rows of the world.
+
+mod clusters;
+mod table;
+
+use std::{future::Future, sync::Arc};
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client, Resource, api::ApiResource};
+use tokio::{sync::watch, task::JoinSet};
+
+pub use self::clusters::Connections;
+use self::{
+    clusters::{ClusterSink, Joined, SecretSink},
+    table::Table,
+};
+use super::{Contact, follow::follow};
+use crate::{
+    modules::{Binding, Cluster, Kind, NAMESPACE, Token, User},
+    world::{Feed, input::Change},
+};
+
+/// Feeds the world until it is dropped.
+#[derive(Debug)]
+pub struct Directory {
+    contact: Contact,
+    connections: Connections,
+    listed: watch::Receiver<usize>,
+    sources: usize,
+    _tasks: JoinSet<()>,
+}
+
+impl Directory {
+    /// Starts to follow those of `kinds` that the world has rows of, and the Secrets of clusters. `client` may read them, and
+    /// nothing more.
+    pub fn start(client: &Client, kinds: &[Kind], feed: &Feed) -> Self {
+        let has = |plural: &str| kinds.iter().any(|kind| kind.plural() == plural);
+        let [users, tokens, bindings, clusters] =
+            ["users", "tokens", "clusterroletemplatebindings", "clusters"].map(has);
+        let sources = [users, tokens, bindings, clusters, clusters].into_iter().filter(|on| *on).count();
+        let contact = Contact::new(sources);
+        let joined = Joined::new(feed.clone());
+        let (count, listed) = watch::channel(0);
+        let count = Arc::new(count);
+        let mut tasks = JoinSet::new();
+        let mut index = 0;
+        let mut next = || {
+            let line = contact.line(index);
+            index += 1;
+            (line, Arc::clone(&count))
+        };
+        if users {
+            let (line, count) = next();
+            let table = Table::new(feed, count, User::input, Change::User, Change::Users);
+            let api = api::<User>(client);
+            tasks.spawn(async move { follow(api, "users", &line, &mut { table }).await });
+        }
+        if tokens {
+            let (line, count) = next();
+            let table = Table::new(feed, count, Token::input, Change::Token, Change::Tokens);
+            let api = api::<Token>(client);
+            tasks.spawn(async move { follow(api, "tokens", &line, &mut { table }).await });
+        }
+        if bindings {
+            let (line, count) = next();
+            let table = Table::new(feed, count, Binding::input, Change::Binding, Change::Bindings);
+            let api = api::<Binding>(client);
+            tasks.spawn(async move { follow(api, "clusterroletemplatebindings", &line, &mut { table }).await });
+        }
+        if clusters {
+            let (line, count) = next();
+            let sink = ClusterSink::new(joined.clone(), count);
+            let api = api::<Cluster>(client);
+            tasks.spawn(async move { follow(api, "clusters", &line, &mut { sink }).await });
+            let (line, count) = next();
+            let sink = SecretSink::new(joined.clone(), count);
+            let api = Api::namespaced_with(client.clone(), NAMESPACE, &ApiResource::erase::<Secret>(&()));
+            tasks.spawn(async move { follow(api, "secrets", &line, &mut { sink }).await });
+        }
+        Self { contact, connections: joined.connections(), listed, sources, _tasks: tasks }
+    }
+
+    /// When the plane was last heard of.
+    pub const fn contact(&self) -> &Contact {
+        &self.contact
+    }
+
+    /// Takes the connections of clusters whose kubeconfigs are files of the admin's.
+    pub const fn connections(&self) -> &Connections {
+        &self.connections
+    }
+
+    /// Done once everything has been listed and fed; it does not hold the directory.
+    pub fn synced(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (mut listed, sources) = (self.listed.clone(), self.sources);
+        async move {
+            // The senders live as long as the tasks; a directory that was dropped never gets there.
+            if listed.wait_for(|listed| *listed == sources).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
+
+fn api<K: Resource<DynamicType = ()>>(client: &Client) -> Api<kube::api::DynamicObject> {
+    Api::all_with(client.clone(), &ApiResource::erase::<K>(&()))
+}
+
+/// Counts a source that has been listed for the first time.
+fn count_once(counted: &mut bool, count: &watch::Sender<usize>) {
+    if !std::mem::replace(counted, true) {
+        count.send_modify(|count| *count += 1);
+    }
+}

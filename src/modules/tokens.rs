@@ -1,0 +1,173 @@
+//! Credentials: only their hashes.
+
+use apimachinery::field::FieldError;
+use futures_util::future::BoxFuture;
+use k8s_openapi::api::rbac::v1::PolicyRule;
+use kube::{CustomResource, KubeSchema, ResourceExt};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Change, Context, Kind, Managed, Module, kind};
+use crate::{
+    config::rules::{self, Flaw},
+    world::input::TokenInput,
+};
+
+/// The module of tokens.
+#[derive(Clone, Copy, Debug)]
+pub struct Tokens;
+
+/// A credential of a user: only its hash.
+#[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[kube(
+    group = "management.cattle.io",
+    version = "v3",
+    kind = "Token",
+    no_spec,
+    derive = "PartialEq",
+    doc = "A credential of a user: only its hash.",
+    printcolumn = r#"{"name": "User", "type": "string", "jsonPath": ".userId"}"#,
+    printcolumn = r#"{"name": "Cluster", "type": "string", "jsonPath": ".clusterName"}"#,
+    printcolumn = r#"{"name": "Description", "type": "string", "jsonPath": ".description"}"#,
+    printcolumn = r#"{"name": "Expires At", "type": "string", "jsonPath": ".expiresAt"}"#,
+    printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}"#
+)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenSpec {
+    /// `sha256:` and the hash of the whole token in hexadecimal digits. A token in plain text is never taken.
+    pub token: String,
+    /// The name of the User.
+    pub user_id: String,
+    /// The only cluster that the token works in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_name: Option<String>,
+    /// Milliseconds from the creation on; 0 is without end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<i64>,
+    /// The moment from which on no request is let through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<String>,
+    /// A token whose `enabled` is false is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// The groups that the provider gave at sign-in: their names, or Principal objects.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "kind::list_of_anything")]
+    pub group_principals: Vec<Value>,
+    /// For people to read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The provider that the user signed in with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_provider: Option<String>,
+    /// The principal that the user signed in as.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    #[schemars(schema_with = "kind::anything")]
+    pub user_principal: Value,
+    /// What the provider needs to refresh the sign-in.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    #[schemars(schema_with = "kind::anything")]
+    pub provider_info: Value,
+    /// When it was last used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_at: Option<String>,
+    /// Whether it was made with another token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_derived: Option<bool>,
+    /// Whether it has ended; written by Rancher.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expired: Option<bool>,
+    /// Whether it is the caller's own; written by Rancher.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current: Option<bool>,
+}
+
+/// The name of a principal: the text, or the name of the Principal object.
+fn principal(value: &Value) -> Option<&str> {
+    value.as_str().or_else(|| value.pointer("/metadata/name")?.as_str())
+}
+
+impl Token {
+    /// The token as requests see it.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn input(&self) -> Result<TokenInput, Vec<Flaw>> {
+        let spec = &self.spec;
+        let name = self.name_any();
+        let mut flaws: Vec<Flaw> = kind::name(&self.metadata).into_iter().collect();
+        let hash = rules::token_hash(&spec.token);
+        if spec.user_id.is_empty() {
+            flaws.push(Flaw::new("userId", "is missing"));
+        }
+        let mut groups = Vec::new();
+        for (index, value) in spec.group_principals.iter().enumerate() {
+            if let Some(name) = principal(value) {
+                flaws.extend(rules::group_principal(index, name));
+                groups.push(name.into());
+            } else {
+                let expected = "expected the name of a principal, or a Principal object with `metadata.name`";
+                flaws.push(Flaw::new(format!("groupPrincipals[{index}]"), expected));
+            }
+        }
+        let created = self.metadata.creation_timestamp.as_ref().map(|time| time.0.to_string());
+        // While it is created it has no time yet, and its `ttl` counts from now.
+        let ttl = spec.ttl.filter(|ttl| created.is_some() || *ttl < 0);
+        let told = rules::Expiry { created: created.as_deref(), ttl, expires_at: spec.expires_at.as_deref() };
+        let (expires_at, wrong) = rules::expiry(told);
+        flaws.extend(wrong);
+        match hash {
+            Ok(hash) if flaws.is_empty() => Ok(TokenInput {
+                name: name.into(),
+                hash,
+                user: spec.user_id.as_str().into(),
+                cluster: spec.cluster_name.as_deref().filter(|cluster| !cluster.is_empty()).map(Into::into),
+                group_principals: groups,
+                enabled: spec.enabled.unwrap_or(true),
+                expires_at,
+            }),
+            Ok(_) => Err(flaws),
+            Err(flaw) => {
+                flaws.push(flaw);
+                Err(flaws)
+            }
+        }
+    }
+}
+
+impl Managed for Token {
+    fn validate(change: &Change<'_, Self>) -> Vec<FieldError> {
+        let Change { old, new, world, .. } = *change;
+        let mut flaws = match new.input() {
+            Ok(input) => {
+                let owner = world.token(&input.hash).filter(|owner| owner.name != input.name);
+                let taken =
+                    owner.map(|owner| Flaw::new("token", format!("is the hash of Token `{}` already", owner.name)));
+                taken.into_iter().collect()
+            }
+            Err(flaws) => flaws,
+        };
+        // Another user, or another secret, is another credential.
+        flaws.extend(kind::immutable("userId", old.map(|old| &old.spec.user_id), &new.spec.user_id));
+        flaws.extend(kind::immutable("token", old.map(|old| &old.spec.token), &new.spec.token));
+        kind::errors(flaws)
+    }
+}
+
+impl Module for Tokens {
+    fn name(&self) -> &'static str {
+        "tokens"
+    }
+
+    fn kinds(&self) -> Vec<Kind> {
+        vec![Kind::of::<Token>()]
+    }
+
+    fn rules(&self) -> Vec<PolicyRule> {
+        Vec::new()
+    }
+
+    fn controllers(&self, _: &Context) -> Vec<BoxFuture<'static, ()>> {
+        Vec::new()
+    }
+}

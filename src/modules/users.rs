@@ -1,0 +1,188 @@
+//! People and robots.
+
+use std::sync::Arc;
+
+use apimachinery::field::FieldError;
+use futures_util::{TryStreamExt as _, future::BoxFuture, stream};
+use k8s_openapi::api::rbac::v1::PolicyRule;
+use kube::{
+    Api, Client, CustomResource, KubeSchema, ResourceExt,
+    api::{DeleteParams, ListParams},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{Binding, Change, Context, GROUP, Kind, Limits, Managed, Module, Token, kind, rule};
+use crate::{
+    config::rules::{self, Flaw},
+    controller::{Conditions, GenericController, Lifecycle, Next, WithLifecycle},
+    world::input::UserInput,
+};
+
+/// The module of users.
+#[derive(Clone, Copy, Debug)]
+pub struct Users;
+
+/// A person or a robot; a cluster sees its name as the user name.
+#[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[kube(
+    group = "management.cattle.io",
+    version = "v3",
+    kind = "User",
+    no_spec,
+    status = "Conditions",
+    derive = "PartialEq",
+    doc = "A person or a robot; a cluster sees its name as the user name.",
+    printcolumn = r#"{"name": "Username", "type": "string", "jsonPath": ".username"}"#,
+    printcolumn = r#"{"name": "Display Name", "type": "string", "jsonPath": ".displayName"}"#,
+    printcolumn = r#"{"name": "Enabled", "type": "boolean", "jsonPath": ".enabled"}"#,
+    printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}"#
+)]
+#[serde(rename_all = "camelCase")]
+pub struct UserSpec {
+    /// The login name; without it the object's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// For people to read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
+    /// For people to read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// A user whose `enabled` is false is refused everywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// Identities outside, each `<provider>_user://<id>`; `local://<name>` is always one of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub principal_ids: Vec<String>,
+    /// Whether the password must be changed at the next sign-in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub must_change_password: Option<bool>,
+    /// Instead of the server's limits for each user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
+}
+
+impl User {
+    fn login(&self) -> String {
+        self.spec.username.clone().filter(|username| !username.is_empty()).unwrap_or_else(|| self.name_any())
+    }
+
+    fn flaws(&self) -> Vec<Flaw> {
+        let name = self.name_any();
+        let principals = self.spec.principal_ids.iter().enumerate();
+        let principals = principals.filter_map(|(index, principal)| rules::user_principal(&name, index, principal));
+        kind::name(&self.metadata).into_iter().chain(rules::login(&self.login())).chain(principals).collect()
+    }
+
+    /// The user as requests see it.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn input(&self) -> Result<UserInput, Vec<Flaw>> {
+        let flaws = self.flaws();
+        if !flaws.is_empty() {
+            return Err(flaws);
+        }
+        let name = self.name_any();
+        Ok(UserInput {
+            uid: self.metadata.uid.as_deref().map(Arc::from),
+            username: self.login().into(),
+            display_name: self.spec.display_name.as_deref().unwrap_or_default().into(),
+            enabled: self.spec.enabled.unwrap_or(true),
+            principal_ids: rules::principals(&name, &self.spec.principal_ids),
+            limits: self.spec.limits.unwrap_or_default().into(),
+            name: name.into(),
+        })
+    }
+}
+
+impl Managed for User {
+    fn validate(change: &Change<'_, Self>) -> Vec<FieldError> {
+        let Change { old, new, world, .. } = *change;
+        let name = new.name_any();
+        let mut flaws = new.flaws();
+        for (index, principal) in new.spec.principal_ids.iter().enumerate() {
+            if let Some(other) = world.user_by_principal(principal).filter(|other| *other.name != *name) {
+                let message = format!("the principal `{principal}` is that of User `{}` already", other.name);
+                flaws.push(Flaw::new(format!("principalIds[{index}]"), message));
+            }
+        }
+        let login = new.login();
+        // Looked for only where it is new: it costs a walk over all users.
+        if old.is_none_or(|old| old.login() != login)
+            && let Some(other) = world.users().find(|other| *other.username == *login && *other.name != *name)
+        {
+            let message = format!("the login name `{login}` is that of User `{}` already", other.name);
+            flaws.push(Flaw::new("username", message));
+        }
+        kind::errors(flaws)
+    }
+}
+
+impl Module for Users {
+    fn name(&self) -> &'static str {
+        "users"
+    }
+
+    fn kinds(&self) -> Vec<Kind> {
+        vec![Kind::of::<User>()]
+    }
+
+    fn rules(&self) -> Vec<PolicyRule> {
+        vec![
+            rule(GROUP, &["users"], &["get", "list", "watch", "patch"]),
+            rule(GROUP, &["tokens", "clusterroletemplatebindings"], &["list", "delete"]),
+        ]
+    }
+
+    fn controllers(&self, context: &Context) -> Vec<BoxFuture<'static, ()>> {
+        let Context { client, metrics, stop } = context.clone();
+        let controller = GenericController::new("users", Api::<User>::all(client.clone()), &metrics);
+        let handler = WithLifecycle::new(client.clone(), "users", UserLife { client });
+        vec![Box::pin(controller.run(handler, stop))]
+    }
+}
+
+/// A user that goes takes its tokens and bindings along.
+struct UserLife {
+    client: Client,
+}
+
+impl Lifecycle<User> for UserLife {
+    type Error = kube::Error;
+
+    async fn created(&self, _: Arc<User>) -> Result<(), kube::Error> {
+        Ok(())
+    }
+
+    async fn updated(&self, _: Arc<User>) -> Result<Next, kube::Error> {
+        Ok(Next::Change)
+    }
+
+    async fn removed(&self, user: Arc<User>) -> Result<(), kube::Error> {
+        let name = user.name_any();
+        let tokens = Api::<Token>::all(self.client.clone());
+        let of_user = tokens.list(&ListParams::default()).await?.into_iter().filter(|token| token.spec.user_id == name);
+        for token in of_user {
+            gone(tokens.delete(&token.name_any(), &DeleteParams::default()).await)?;
+        }
+        let bindings = Api::<Binding>::all(self.client.clone()).list(&ListParams::default()).await?;
+        let of_user = bindings.into_iter().filter(|binding| binding.spec.user_name.as_deref() == Some(&name));
+        let client = &self.client;
+        stream::iter(of_user.map(Ok))
+            .try_for_each(async |binding| {
+                let api = Api::<Binding>::namespaced(client.clone(), &binding.namespace().unwrap_or_default());
+                gone(api.delete(&binding.name_any(), &DeleteParams::default()).await)
+            })
+            .await
+    }
+}
+
+/// An object that is to go may be gone already.
+pub(super) fn gone<T>(result: Result<T, kube::Error>) -> Result<(), kube::Error> {
+    match result {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        Err(error) => Err(error),
+    }
+}
