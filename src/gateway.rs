@@ -21,7 +21,7 @@ use std::{
     net::IpAddr,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -57,6 +57,8 @@ pub struct Gateway {
     pub reviews: impersonate::Reviews,
     /// Health checks by name.
     pub checks: Arc<Checks>,
+    /// Whether what feeds the world has been silent for so long that nothing is decided by it any more.
+    pub cut_off: AtomicBool,
     /// What the admin set.
     pub settings: Settings,
 }

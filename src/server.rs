@@ -8,10 +8,12 @@ pub mod check;
 pub mod clusters;
 pub mod connection;
 pub mod observe;
+pub mod plane;
 pub mod reload;
 pub mod run;
 pub mod tls;
 pub mod trust;
+pub mod webhook;
 pub mod workers;
 
 use std::{

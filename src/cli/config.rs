@@ -5,7 +5,7 @@ use clap::Subcommand;
 use super::{ConfigFile, Failure, print};
 use crate::{
     config::{self, ServerConfig, manifests},
-    server,
+    modules, server,
 };
 
 /// Checks the server's files, or prints their schema.
@@ -23,6 +23,7 @@ impl Config {
         match self {
             Self::Check(file) => {
                 let config = config::load(&file.config).map_err(Failure::new)?;
+                modules::enabled(&config.modules).map_err(Failure::new)?;
                 let mut wrong: Vec<String> =
                     server::check::server(&file.config, &config).iter().map(ToString::to_string).collect();
                 let inputs = match manifests::load(config.manifests()) {

@@ -85,6 +85,12 @@ fn resolve(config: &mut ServerConfig, folder: &Path) {
         webhook.kubeconfig.iter_mut().for_each(&mut fix);
         webhook.ca_file.iter_mut().for_each(&mut fix);
     }
+    if let Some(plane) = &mut config.management.kubernetes {
+        fix(&mut plane.kubeconfig);
+        if let Some(webhook) = &mut plane.webhook {
+            fix(&mut webhook.client_ca_file);
+        }
+    }
     if let Some(log) = config.audit.log.as_mut().filter(|log| log.path != Path::new("-")) {
         fix(&mut log.path);
     }
@@ -106,6 +112,7 @@ impl Check<'_> {
         self.limits(config);
         self.times(config);
         self.audit(config);
+        self.management(config);
         self.rest(config);
     }
 
@@ -229,6 +236,32 @@ impl Check<'_> {
         }
         self.readable("audit.webhook.kubeconfig", webhook.kubeconfig.as_deref());
         self.readable("audit.webhook.caFile", webhook.ca_file.as_deref());
+    }
+
+    fn management(&mut self, config: &ServerConfig) {
+        let management = &config.management;
+        if management.files.is_some() && management.kubernetes.is_some() {
+            self.wrong("management.kubernetes", "expected only one of `files` and `kubernetes`, found both");
+        }
+        let times = management.staleness;
+        // A healthy plane may be silent that long; see `management::follow`.
+        if times.not_ready < Period::secs(30) {
+            let found = times.not_ready;
+            self.wrong("management.staleness.notReady", format!("expected at least `30s`, found `{found}`"));
+        }
+        if times.refuse < times.not_ready {
+            let (found, least) = (times.refuse, times.not_ready);
+            let message = format!("expected at least `notReady`, `{least}`, found `{found}`");
+            self.wrong("management.staleness.refuse", message);
+        }
+        let Some(plane) = &management.kubernetes else { return };
+        self.readable("management.kubernetes.kubeconfig", Some(&plane.kubeconfig));
+        let Some(webhook) = &plane.webhook else { return };
+        self.readable("management.kubernetes.webhook.clientCaFile", Some(&webhook.client_ca_file));
+        if !is_url(&webhook.url, &["https"]) {
+            let expected = "expected a URL such as `https://drover.example.org:8445`, without query";
+            self.wrong("management.kubernetes.webhook.url", format!("{expected}, found `{}`", webhook.url));
+        }
     }
 
     fn rest(&mut self, config: &ServerConfig) {

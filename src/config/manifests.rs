@@ -4,19 +4,21 @@ mod check;
 mod form;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use self::form::{Binding, Cluster, SecretForm, Token, User};
 use super::{
     Problem, Problems,
     yaml::{self, Document},
 };
-use crate::world::input::Inputs;
+use crate::world::input::{Connection, Inputs};
 
 const MANAGEMENT: &str = "management.cattle.io/v3";
 
@@ -27,6 +29,10 @@ pub struct Reading {
     pub result: Result<Inputs, Problems>,
     /// The files that the manifests name: kubeconfigs, and the certificates, keys and tokens that these name.
     pub files: BTreeSet<PathBuf>,
+    /// The objects themselves, as they stand there.
+    pub objects: Vec<Value>,
+    /// The connections of clusters whose kubeconfig is a file, by cluster.
+    pub connections: HashMap<String, Arc<Connection>>,
 }
 
 /// Reads all manifests of a folder.
@@ -54,7 +60,13 @@ pub fn read(folder: &Path) -> Reading {
         Err(error) => problems.push(Problem::unreadable(folder, &error)),
     }
     let (inputs, files) = check::inputs(&objects, &mut problems);
-    Reading { result: problems.or(inputs), files }
+    let by_file = |id: &str| {
+        let named = |found: &&Found<Cluster>| found.object.metadata.name == id;
+        objects.clusters.iter().find(named).is_some_and(|found| found.object.spec.upstream.kubeconfig.file.is_some())
+    };
+    let clusters = inputs.clusters.iter().filter(|cluster| by_file(&cluster.id));
+    let connections = clusters.map(|cluster| (cluster.id.to_string(), Arc::clone(&cluster.connection))).collect();
+    Reading { result: problems.or(inputs), files, objects: objects.values, connections }
 }
 
 /// The manifests of a folder, sorted. Folders in it are not entered; hidden files are passed over, so that the links
@@ -100,6 +112,7 @@ struct Objects {
     clusters: Vec<Found<Cluster>>,
     secrets: Vec<Found<SecretForm>>,
     bindings: Vec<Found<Binding>>,
+    values: Vec<Value>,
 }
 
 impl Objects {
@@ -109,6 +122,8 @@ impl Objects {
             problems.push(Problem::fault(file, fault));
         }
         for document in documents {
+            // What is no object of ours is told below.
+            self.values.extend(yaml::decode::<Value>(&document));
             match (document.top("apiVersion"), document.top("kind")) {
                 (Some(MANAGEMENT), Some("User")) => keep(&mut self.users, file, document, problems),
                 (Some(MANAGEMENT), Some("Token")) => keep(&mut self.tokens, file, document, problems),

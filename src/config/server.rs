@@ -3,9 +3,11 @@
 mod audit;
 mod limits;
 mod listen;
+mod management;
 mod upstream;
 
 use std::{
+    collections::BTreeMap,
     num::NonZeroUsize,
     path::{Path, PathBuf},
 };
@@ -17,6 +19,7 @@ pub use self::{
     audit::{Audit, AuditLog, AuditQueue, AuditWebhook, WhenFull},
     limits::{Drain, FailureLimits, Limits, RateLimits, Timeouts},
     listen::{Listen, Ops, Tls},
+    management::{Files, KubernetesPlane, Management, RancherMode, Staleness, Webhook},
     upstream::{AllowedAddress, Upstream},
 };
 use super::units::Cidr;
@@ -34,6 +37,10 @@ pub struct ServerConfig {
     pub data_dir: DataDir,
     /// Folder of manifests: users, tokens, clusters, bindings. Default `manifests`.
     pub manifests: Manifests,
+    /// What holds Drover's own objects.
+    pub management: Management,
+    /// Switches modules of the management plane on and off, by name: `users`, `tokens`, `clusters`, `settings`. Default: all are on.
+    pub modules: BTreeMap<String, bool>,
     /// Worker threads. Default: the number of CPUs.
     pub workers: Option<NonZeroUsize>,
     /// Shape of the runtime that serves requests.

@@ -87,6 +87,9 @@ pub enum Refusal {
     /// An upgrade that cannot be.
     #[error("{0}")]
     BadUpgrade(&'static str),
+    /// The world is too old to decide by.
+    #[error("this gateway has lost the management plane and does not know who may do what any more")]
+    CutOff,
     /// The cluster's connection is not set up yet.
     #[error("the cluster is not connected yet")]
     NotConnected,
@@ -141,6 +144,7 @@ impl Refusal {
                 apimachinery::status::Reason::Timeout,
                 format!("Timeout: {self}"),
             ),
+            Self::CutOff => Status::unavailable(self.to_string()).retry(Duration::from_secs(10)),
             Self::NotConnected => Status::unavailable(self.to_string()).retry(Duration::from_secs(1)),
             Self::Upstream(_, error) | Self::Review(_, JsonError::Send(error)) => upstream(error, self.to_string()),
             Self::Review(_, JsonError::Timeout(_)) | Self::UpstreamTimeout(..) => {
@@ -165,6 +169,7 @@ impl Refusal {
             Self::Limit(_) => ("limit", Source::Client),
             Self::SlowBody | Self::BadBody => ("body", Source::Client),
             Self::BadUpgrade(_) => ("upgrade", Source::Client),
+            Self::CutOff => ("cut_off", Source::Gateway),
             Self::NotConnected => ("not_connected", Source::Gateway),
             Self::Upstream(_, error) | Self::Review(_, JsonError::Send(error)) => send_cause(error),
             Self::Review(..) => ("review", Source::Upstream),

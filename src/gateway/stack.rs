@@ -1,6 +1,9 @@
 //! The way of a request, each step with the reason why it stands where it stands.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
 
 use apimachinery::{
     frames::{FrameEnd, Framing},
@@ -135,6 +138,11 @@ async fn to_cluster(
     // The ceiling of the process before any work that costs: past it every microsecond belongs to those inside.
     let place = if kind.is_some() { gateway.limits.enter_stream() } else { gateway.limits.enter() };
     exchange.hold_place(place.map_err(|reached| limited(worker, reached))?);
+
+    // Before anything is decided: a gateway that is cut off must not let through what was revoked since (R20).
+    if gateway.cut_off.load(Ordering::Relaxed) {
+        return Err(Refusal::CutOff);
+    }
 
     // One snapshot for the whole decision: what it is decided by is what is compared when a stream registers.
     let world = gateway.watch.load();

@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 
 use super::{
     Shared,
+    plane::Source,
     tls::{self, Tls},
     workers::Handle,
 };
@@ -34,6 +35,15 @@ impl TlsFiles {
         tls::config(&self.certificate, &self.key, self.client_ca.as_deref())
     }
 
+    /// Reads them for clients that must have a certificate.
+    ///
+    /// # Errors
+    /// A file that is missing or broken; no client authorities.
+    pub fn load_mutual(&self) -> Result<Arc<rustls::ServerConfig>, tls::TlsError> {
+        let client_ca = self.client_ca.as_deref().ok_or(tls::TlsError::NoClientAuthorities)?;
+        tls::mutual(&self.certificate, &self.key, client_ca)
+    }
+
     /// What is in them, to see whether it changes.
     fn bytes(&self) -> Vec<Option<Vec<u8>>> {
         let files = [Some(&self.certificate), Some(&self.key), self.client_ca.as_ref()];
@@ -55,7 +65,13 @@ pub struct Subjects {
 }
 
 /// Every time `changed` says so, reads manifests, certificates and the audit policy again.
-pub async fn follow(subjects: Subjects, config: Arc<ServerConfig>, files: TlsFiles, mut changed: mpsc::Receiver<()>) {
+pub async fn follow(
+    subjects: Subjects,
+    config: Arc<ServerConfig>,
+    files: TlsFiles,
+    source: Source,
+    mut changed: mpsc::Receiver<()>,
+) {
     let mut certificates = Vec::new();
     while changed.recv().await.is_some() {
         // What else has changed meanwhile is read now as well.
@@ -65,11 +81,11 @@ pub async fn follow(subjects: Subjects, config: Arc<ServerConfig>, files: TlsFil
             let read = move || {
                 // The bytes first: a file that changes in between is read again at its own change.
                 let bytes = files.bytes();
-                (manifests::load(config.manifests()), bytes, files.load(), audit.reload(&config.audit))
+                (manifests::read(config.manifests()), bytes, files.load(), audit.reload(&config.audit))
             };
             tokio::task::spawn_blocking(read).await
         };
-        let Ok((inputs, bytes, tls, policy)) = read else { return };
+        let Ok((reading, bytes, tls, policy)) = read else { return };
         if let Err(error) = policy {
             tracing::error!(%error, "the audit policy is not taken into force");
         }
@@ -82,17 +98,8 @@ pub async fn follow(subjects: Subjects, config: Arc<ServerConfig>, files: TlsFil
             }
             Err(error) => tracing::error!(%error, "the certificates are not taken into force"),
         }
-        let accepted = inputs.is_ok();
-        match inputs {
-            Ok(inputs) => {
-                if let Ok(generation) = subjects.shared.feed.replace(inputs).await {
-                    tracing::info!(generation, "manifests are in force");
-                }
-            }
-            Err(problems) => {
-                tracing::error!("the manifests are not taken into force; the last good state stays:\n{problems}");
-            }
-        }
+        let accepted = reading.result.is_ok();
+        source.take(&subjects.shared.feed, reading).await;
         let now = jiff::Timestamp::now().as_second();
         subjects.metrics.reloaded(accepted, u64::try_from(now).unwrap_or_default());
     }

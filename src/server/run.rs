@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     time::{Duration, Instant},
 };
 
@@ -15,7 +15,7 @@ use tokio::{
 use super::{
     ConnectionLimits, Phase, Shared, acceptor,
     addresses::Addresses,
-    admin, clusters, observe,
+    admin, clusters, observe, plane,
     reload::{self, TlsFiles},
     tls,
     workers::{self, Handle, Shape},
@@ -24,6 +24,7 @@ use crate::{
     cluster::{self, Registry},
     config::{self, Problems, address::AddressPolicy, manifests, server::Runtime, server::ServerConfig},
     gateway::{Gateway, Settings, Worker, impersonate::Reviews, limits},
+    management, modules,
     telemetry::{self, audit::AuditLog, metrics::Metrics, ops, trace},
     world::Publisher,
 };
@@ -52,6 +53,18 @@ pub enum ServeError {
     /// The metrics cannot be registered.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
+    /// A module that is not there.
+    #[error(transparent)]
+    Modules(modules::UnknownModule),
+    /// The management plane cannot be reached.
+    #[error(transparent)]
+    Plane(#[from] management::PlaneError),
+    /// The management plane cannot be used.
+    #[error(transparent)]
+    Install(#[from] management::InstallError),
+    /// The management plane does not answer.
+    #[error("the management plane has not shown all objects within {0:?}")]
+    NotSynced(Duration),
     /// The system refuses something.
     #[error("{0}: {1}")]
     System(&'static str, io::Error),
@@ -76,7 +89,7 @@ pub fn run(config: ServerConfig) -> Result<(), ServeError> {
 
 async fn serve(config: Arc<ServerConfig>, control: tokio::runtime::Handle) -> Result<(), ServeError> {
     let system = |what| move |error| ServeError::System(what, error);
-    let inputs = manifests::load(config.manifests()).map_err(ServeError::Config)?;
+    let reading = manifests::read(config.manifests());
     let files = tls_files(&config)?;
     let tls = files.load()?;
     let (feed, watch) = Publisher::start().map_err(system("cannot start the publisher"))?;
@@ -115,7 +128,7 @@ async fn serve(config: Arc<ServerConfig>, control: tokio::runtime::Handle) -> Re
     let prober = cluster::Prober::start(registry.clone(), control.clone(), interval, publish);
     tokio::spawn(clusters::follow(registry.clone(), prober, feed.subscribe()));
     // In force before the first connection is taken.
-    let _ = feed.replace(inputs).await;
+    let (source, managed) = plane::start(&config, reading, &files, &metrics, &feed, &watch).await?;
 
     let checks = Arc::new(ops::Checks::new());
     let gateway = Arc::new(Gateway {
@@ -127,6 +140,7 @@ async fn serve(config: Arc<ServerConfig>, control: tokio::runtime::Handle) -> Re
         limits: limits(&config),
         reviews: Reviews::default(),
         checks: Arc::clone(&checks),
+        cut_off: AtomicBool::new(false),
         settings: Settings {
             base_domain: config.listen.base_domain.as_deref().map(Into::into),
             response_headers: config.timeouts.response_headers.0,
@@ -145,6 +159,9 @@ async fn serve(config: Arc<ServerConfig>, control: tokio::runtime::Handle) -> Re
 
     observe::metrics(&gateway, &handles);
     observe::checks(&checks, &gateway);
+    if let Some(managed) = &managed {
+        managed.watch_age(config.management.staleness, &gateway, &handles);
+    }
     tokio::spawn(ops::serve(ops_listener, Arc::clone(&checks), Arc::clone(&metrics)));
     tokio::spawn(admin::serve(admin_listener, Arc::clone(&handles)));
     let (changed, inbox) = mpsc::channel(1);
@@ -159,7 +176,7 @@ async fn serve(config: Arc<ServerConfig>, control: tokio::runtime::Handle) -> Re
         metrics: Arc::clone(&metrics),
         audit: Arc::clone(&audit),
     };
-    tokio::spawn(reload::follow(subjects, Arc::clone(&config), files, inbox));
+    tokio::spawn(reload::follow(subjects, Arc::clone(&config), files, source, inbox));
     acceptor::start(listener, Arc::clone(&shared), Arc::clone(&handles))
         .map_err(system("cannot start the acceptor"))?;
 
@@ -169,6 +186,9 @@ async fn serve(config: Arc<ServerConfig>, control: tokio::runtime::Handle) -> Re
     tracing::info!(gateway = %gateway_address, ops = %ops_address, workers = count, "serving");
     until_told().await.map_err(system("cannot listen for signals"))?;
     drain(&config, &shared, &gateway, &handles).await;
+    if let Some(managed) = managed {
+        managed.stop(CLOSING).await;
+    }
     tokio::join!(audit.close(CLOSING), gateway.tracer.close(CLOSING));
     tracing::info!("stopped");
     Ok(())
@@ -252,6 +272,9 @@ fn names(config: &ServerConfig) -> Vec<String> {
         names.push(format!("*.{domain}"));
     }
     names.extend(config.listen.tls.names.iter().cloned());
+    let webhook = config.management.kubernetes.as_ref().and_then(|plane| plane.webhook.as_ref());
+    let url = webhook.and_then(|webhook| webhook.url.parse::<http::Uri>().ok());
+    names.extend(url.as_ref().and_then(http::Uri::host).map(|host| host.trim_matches(['[', ']']).to_owned()));
     names.sort();
     names.dedup();
     names

@@ -7,7 +7,7 @@ use std::{path::Path, sync::Arc};
 use rustls::{
     RootCertStore, ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
-    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
+    server::{ClientCertVerifierBuilder, WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
@@ -30,6 +30,9 @@ pub enum TlsError {
     /// The client authorities cannot be used.
     #[error("the client authorities cannot be used: {0}")]
     Verifier(#[from] rustls::server::VerifierBuilderError),
+    /// Clients must have a certificate, and no authorities of theirs are given.
+    #[error("no client authorities are given")]
+    NoClientAuthorities,
     /// The own authority cannot be made.
     #[error("the own authority cannot be made: {0}")]
     Authority(#[from] rcgen::Error),
@@ -77,13 +80,29 @@ pub fn config(certificate: &Path, key: &Path, client_ca: Option<&Path>) -> Resul
 /// # Errors
 /// The file is missing, or holds no authority.
 pub fn clients(path: &Path, provider: Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    // A token is as good as a certificate: whoever has none of both is refused by the gateway, with a Status.
+    Ok(verifier(path, provider)?.allow_unauthenticated().build()?)
+}
+
+/// The configuration for clients that must have a certificate of `client_ca`; HTTP/1.1 only.
+///
+/// # Errors
+/// A file that is missing or broken; the text names it.
+pub fn mutual(certificate: &Path, key: &Path, client_ca: &Path) -> Result<Arc<ServerConfig>, TlsError> {
+    let chain = certificates(certificate)?;
+    let key_der = PrivateKeyDer::from_pem_file(key).map_err(|error| TlsError::file(key, error))?;
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+    let builder = builder.with_client_cert_verifier(verifier(client_ca, provider)?.build()?);
+    Ok(Arc::new(builder.with_single_cert(chain, key_der)?))
+}
+
+fn verifier(path: &Path, provider: Arc<CryptoProvider>) -> Result<ClientCertVerifierBuilder, TlsError> {
     let mut roots = RootCertStore::empty();
     for authority in certificates(path)? {
         roots.add(authority).map_err(|error| TlsError::file(path, error))?;
     }
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-    // A token is as good as a certificate: whoever has none of both is refused by the gateway, with a Status.
-    Ok(verifier.allow_unauthenticated().build()?)
+    Ok(WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider))
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
