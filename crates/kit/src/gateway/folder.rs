@@ -173,10 +173,10 @@ impl ConfigFolder {
         } else {
             let name = format!("{id}-kubeconfig");
             objects.push(json!({
-                "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": "cattle-global-data"},
+                "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": "drover-system"},
                 "stringData": {"kubeconfig": kubeconfig},
             }));
-            json!({"secretRef": {"namespace": "cattle-global-data", "name": name}})
+            json!({"secretRef": {"namespace": "drover-system", "name": name}})
         };
         let mut cluster = json!({
             "apiVersion": MANAGEMENT, "kind": "Cluster", "metadata": {"name": id},
