@@ -109,7 +109,7 @@ impl Documents {
     }
 }
 
-fn described(resource: &Resource) -> discovery::Resource {
+pub(crate) fn described(resource: &Resource) -> discovery::Resource {
     if let Some(definition) = resource.built_in() {
         return definition.resource();
     }

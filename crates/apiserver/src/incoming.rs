@@ -12,7 +12,8 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
 
 use crate::{
-    failure::Outcome, object, options::FieldValidation, registry::Resource, scope::Scope, server::RequestBody,
+    builtin::Types, failure::Outcome, object, options::FieldValidation, registry::Resource, scope::Scope,
+    server::RequestBody,
 };
 
 /// The whole body; 413 beyond 3 MB.
@@ -27,23 +28,30 @@ pub(crate) async fn body(body: RequestBody) -> Outcome<Bytes> {
 }
 
 /// A document such as `DeleteOptions`, of which only the form counts; `None` for an empty body.
-pub(crate) fn document(headers: &HeaderMap, body: &Bytes) -> Outcome<Option<Value>> {
+pub(crate) fn document(types: &Types, headers: &HeaderMap, body: &Bytes) -> Outcome<Option<Value>> {
     if body.is_empty() {
         return Ok(None);
     }
     let read = match negotiate::content_type(headers).map_err(Status::from)? {
         ContentType::Json => json::decode(body, json::ContentType::Json),
         ContentType::Yaml => json::decode(body, json::ContentType::Yaml),
-        ContentType::Protobuf => return Err(unsupported()),
+        ContentType::Protobuf => {
+            let read = crate::protobuf::decode(body, types);
+            return read.map(Some).map_err(|wrong| Status::bad_request(wrong.to_string()).into());
+        }
     };
     read.map(|decoded| Some(decoded.value)).map_err(|wrong| Status::bad_request(wrong.to_string()).into())
 }
 
 /// The object of a create or update, pruned and defaulted.
-pub(crate) fn object(scope: &Scope, headers: &HeaderMap, body: &Bytes) -> Outcome<Value> {
+pub(crate) fn object(types: &Types, scope: &Scope, headers: &HeaderMap, body: &Bytes) -> Outcome<Value> {
     let kind = scope.resource.kind.as_str();
     let (value, duplicates) = match negotiate::content_type(headers).map_err(Status::from)? {
-        ContentType::Protobuf => return Err(unsupported()),
+        ContentType::Protobuf if scope.resource.is_custom() => return Err(unsupported()),
+        ContentType::Protobuf => {
+            let read = crate::protobuf::decode(body, types);
+            (read.map_err(|wrong| Status::bad_request(wrong.to_string()))?, Vec::new())
+        }
         text => {
             let form = if text == ContentType::Yaml { json::ContentType::Yaml } else { json::ContentType::Json };
             let decoded = json::decode(body, form).map_err(|wrong| Status::bad_request(wrong.message(kind, body)))?;

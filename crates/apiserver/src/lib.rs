@@ -27,6 +27,7 @@ mod incoming;
 pub mod listen;
 mod namespaces;
 mod object;
+mod openapi;
 mod options;
 pub mod policies;
 pub mod protobuf;

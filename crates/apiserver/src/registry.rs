@@ -7,7 +7,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use arc_swap::ArcSwap;
 
-use crate::discovery::Documents;
+use crate::{discovery::Documents, openapi};
 
 pub(crate) use built_in::built_in;
 pub use resource::{
@@ -27,6 +27,7 @@ pub struct Catalog {
     resources: Vec<Arc<Resource>>,
     index: HashMap<String, Arc<Resource>>,
     documents: Documents,
+    openapi: openapi::Documents,
 }
 
 impl Registry {
@@ -52,7 +53,7 @@ impl Catalog {
             .iter()
             .map(|resource| (key(&resource.group, &resource.version, &resource.plural), Arc::clone(resource)))
             .collect();
-        Self { generation, resources, index, documents: Documents::default() }
+        Self { generation, resources, index, documents: Documents::default(), openapi: openapi::Documents::default() }
     }
 
     /// Grows with each change.
@@ -63,6 +64,11 @@ impl Catalog {
     /// What is said of these resources, made when it is first asked for.
     pub(crate) fn documents(&self) -> &Documents {
         &self.documents
+    }
+
+    /// The documents that describe their objects, made when they are first asked for.
+    pub(crate) fn openapi(&self) -> &openapi::Documents {
+        &self.openapi
     }
 
     /// All resources, in the order that discovery shows.

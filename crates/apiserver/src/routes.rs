@@ -28,15 +28,23 @@ pub(crate) fn answer(core: &Core, parts: &Parts, target: &Target<'_>) -> Outcome
             let form = negotiate::accept(&parts.headers, target.query(), Endpoint::Document).map_err(Status::from)?;
             Ok(answer::tree(form, StatusCode::OK, &version()))
         }
+        _ if path.starts_with("/openapi/") => {
+            Ok(crate::openapi::answer(core, parts, target, path).unwrap_or_else(answer::no_such_page))
+        }
         _ => crate::discovery::answer(core, parts, target, path),
     }
+}
+
+/// The version as `git describe` would have it.
+pub(crate) const fn git_version() -> &'static str {
+    concat!("v1.37.2+drover-", env!("CARGO_PKG_VERSION"))
 }
 
 fn version() -> serde_json::Value {
     json!({
         "major": MAJOR,
         "minor": MINOR,
-        "gitVersion": concat!("v1.37.2+drover-", env!("CARGO_PKG_VERSION")),
+        "gitVersion": git_version(),
         "gitCommit": "",
         "gitTreeState": "clean",
         "buildDate": "1970-01-01T00:00:00Z",

@@ -19,6 +19,7 @@ use crate::{
     authorize::Rbac,
     body::Body,
     bootstrap,
+    builtin::Types,
     caller::Caller,
     controllers,
     crd::Definitions,
@@ -65,6 +66,8 @@ pub(crate) struct Core {
     pub(crate) registry: Registry,
     pub(crate) definitions: Definitions,
     pub(crate) garbage: Garbage,
+    /// The types of built-in kinds, as documents tell them.
+    pub(crate) types: Types,
     pub(crate) rbac: Rbac,
     pub(crate) fairness: Fairness,
     pub(crate) admission: Vec<Arc<dyn Admission>>,
@@ -75,7 +78,8 @@ impl Server {
     /// A server over `store`, with all that every cluster has from the beginning. The runtime also runs the server's own
     /// controllers, until the last clone is dropped.
     pub async fn start(store: Store, options: Options) -> Self {
-        let mut resources = built_in();
+        let types = Types::new();
+        let mut resources = built_in(&types);
         resources.extend(options.resources);
         let registry = Registry::new(resources);
         let definitions = Definitions::default();
@@ -86,6 +90,7 @@ impl Server {
             registry,
             definitions,
             garbage: Garbage::default(),
+            types,
             rbac,
             fairness: Fairness::default(),
             admission: options.admission,

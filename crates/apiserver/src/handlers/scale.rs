@@ -45,7 +45,7 @@ pub(crate) async fn serve(mut call: Call, verb: Verb, body: RequestBody) -> Outc
         Verb::Update => {
             let body = incoming::body(body).await?;
             call.take(&WriteOptions::read(call.query(), &call.headers, "UpdateOptions")?);
-            let scale = incoming::document(&call.headers, &body)?.unwrap_or_default();
+            let scale = incoming::document(&call.scope.core.types, &call.headers, &body)?.unwrap_or_default();
             How::Replace(scale)
         }
         Verb::Patch => {

@@ -14,7 +14,7 @@ pub(crate) async fn create(mut call: Call, body: RequestBody) -> Outcome<Respons
     }
     let body = incoming::body(body).await?;
     call.take(&WriteOptions::read(call.query(), &call.headers, "CreateOptions")?);
-    let object = incoming::object(&call.scope, &call.headers, &body)?;
+    let object = incoming::object(&call.scope.core.types, &call.scope, &call.headers, &body)?;
     if let Some(review) = crate::reviews::Review::of(&call.scope.resource) {
         let answered = review.answer(&call.scope, object)?;
         return Ok(answer::tree(call.form, StatusCode::CREATED, &answered));
@@ -26,7 +26,7 @@ pub(crate) async fn create(mut call: Call, body: RequestBody) -> Outcome<Respons
 pub(crate) async fn update(mut call: Call, body: RequestBody) -> Outcome<Response<Body>> {
     let body = incoming::body(body).await?;
     call.take(&WriteOptions::read(call.query(), &call.headers, "UpdateOptions")?);
-    let mut object = incoming::object(&call.scope, &call.headers, &body)?;
+    let mut object = incoming::object(&call.scope.core.types, &call.scope, &call.headers, &body)?;
     call.scope.check_name(&mut object, &call.name)?;
     let (stored, created) = verbs::update::update(&call.scope, &call.name, &verbs::update::Replace(object)).await?;
     let code = if created { StatusCode::CREATED } else { StatusCode::OK };

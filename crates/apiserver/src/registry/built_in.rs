@@ -6,8 +6,8 @@ use super::{Origin, Resource, Subresources};
 use crate::builtin::{Kind, Types, kinds};
 
 /// All built-in kinds.
-pub(crate) fn built_in() -> Vec<Arc<Resource>> {
-    kinds(&Types::new()).into_iter().map(|kind| Arc::new(resource(kind))).collect()
+pub(crate) fn built_in(types: &Types) -> Vec<Arc<Resource>> {
+    kinds(types).into_iter().map(|kind| Arc::new(resource(kind))).collect()
 }
 
 fn resource(kind: Kind) -> Resource {
