@@ -1,13 +1,5 @@
 //! `OpenAPI` documents of the built-in kinds and of a custom one, beside Kubernetes' own.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
 use std::path::PathBuf;
 use std::process::Command;
 

@@ -1,10 +1,8 @@
 //! Watches: what they begin with, what they tell, and what kube-rs makes of them.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::{collections::BTreeMap, time::Duration};
 
+use crate::support::{WIDGETS, admin, client, delete, merge, post, server, widget};
 use futures_util::TryStreamExt;
 use http::Request;
 use http_body_util::BodyExt;
@@ -14,7 +12,6 @@ use kube::{
     runtime::{WatchStreamExt, watcher},
 };
 use serde_json::{Value, json};
-use support::{WIDGETS, admin, client, delete, merge, post, server, widget};
 
 /// The events of a watch, as they come.
 struct Events {

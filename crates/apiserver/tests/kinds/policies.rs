@@ -1,11 +1,4 @@
 //! Validating admission policies, judged. Expressions are those of a toy: `path == text`, `path` and a few words.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::needless_pass_by_value,
-    reason = "a test fails by panicking, and hands its values over"
-)]
-
 use apiserver::policies::params::{self, Wanted};
 use apiserver::policies::{self, Binding, EvaluationError, Expressions, Outcome, Policy, Request, Resource, Variables};
 use serde_json::{Value, json};

@@ -1,13 +1,10 @@
 //! Who may do what.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
-mod support;
-
+use crate::support::{self, Answer, answer, delete, post};
 use apiserver::{Caller, Server};
 use http::{Method, Request};
 use http_body_util::Full;
 use serde_json::{Value, json};
-use support::{Answer, answer, delete, post};
 
 const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
 const SECRETS: &str = "/api/v1/namespaces/default/secrets";

@@ -1,11 +1,4 @@
 //! The built-in kinds, with kube-apiserver's messages.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::needless_pass_by_value,
-    reason = "a test fails by panicking, and hands its values over"
-)]
-
 use apiserver::builtin::{Definition, KINDS, defaults};
 use apiserver::validation::{self, Kind};
 use serde_json::{Value, json};

@@ -1,11 +1,8 @@
 //! Verbs on one kind, called in the process.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
-mod support;
-
+use crate::support::{WIDGETS, ask, delete, get, merge, post, put, server, widget};
 use http::Method;
 use serde_json::json;
-use support::{WIDGETS, ask, delete, get, merge, post, put, server, widget};
 
 #[tokio::test]
 async fn an_object_is_made_read_changed_and_deleted() {

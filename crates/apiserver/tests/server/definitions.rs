@@ -1,14 +1,11 @@
 //! Kinds that are declared at run time.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::time::Duration;
 
+use crate::support::{self, Answer, ask, delete, get, merge, post, put};
 use apiserver::Server;
 use http::Method;
 use serde_json::{Value, json};
-use support::{Answer, ask, delete, get, merge, post, put};
 
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const GADGETS: &str = "/apis/example.org/v1/namespaces/default/gadgets";

@@ -1,6 +1,4 @@
 //! What all tests of the server share: a server over memory with one kind of its own, and ways to call it.
-#![allow(dead_code, reason = "each test binary uses a part of it")]
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 

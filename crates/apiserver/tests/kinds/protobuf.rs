@@ -1,7 +1,5 @@
 //! Bodies in protobuf, as kube-apiserver 1.37 wrote them, beside the JSON that it wrote of the same objects.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
 use apiserver::builtin::Types;
 use apiserver::protobuf::decode;
 use serde_json::{Value, json};

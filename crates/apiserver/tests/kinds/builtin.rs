@@ -1,13 +1,5 @@
 //! The built-in kinds, beside what Kubernetes' own source says of them.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;

@@ -1,14 +1,11 @@
 //! Namespaces and owners: what goes with what.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::time::Duration;
 
+use crate::support::{self, Answer, ask, delete, get, merge, post};
 use apiserver::Server;
 use http::Method;
 use serde_json::{Value, json};
-use support::{Answer, ask, delete, get, merge, post};
 
 const NAMESPACES: &str = "/api/v1/namespaces";
 const CONFIG_MAPS: &str = "/api/v1/namespaces/default/configmaps";

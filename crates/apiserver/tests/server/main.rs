@@ -1,0 +1,17 @@
+//! The server, called in the process.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    reason = "a test fails by panicking, and hands its values over"
+)]
+
+mod access;
+mod definitions;
+mod life;
+mod support;
+mod verbs;
+mod watching;
