@@ -77,7 +77,7 @@ pub(crate) fn object(call: &Call, code: StatusCode, stored: Stored) -> Outcome<R
         Form::Plain => {
             if streams(call.form) {
                 let body = match &stored {
-                    Stored::Entry(entry) => read::shared_bytes(resource, entry),
+                    Stored::Entry(entry) => read::bytes(resource, entry),
                     Stored::Dry(value) => object::rendered(value, &resource.api_version(), &resource.kind).into(),
                 };
                 return Ok(bytes(code, "application/json", body));

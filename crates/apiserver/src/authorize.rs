@@ -42,7 +42,7 @@ impl Rbac {
         for kind in KINDS {
             for entry in snapshot.range(&Range::prefix(&prefix(kind)), None) {
                 // One that cannot be read gives nothing.
-                if let Ok(object) = serde_json::from_slice(entry.as_bytes()) {
+                if let Ok(object) = serde_json::from_slice(&entry.as_bytes()) {
                     let _ = rules.put(kind, &object);
                 }
             }
@@ -60,7 +60,7 @@ impl Rbac {
         let Some(kind) = KINDS.into_iter().find(|kind| prefix(*kind) == key.prefix()) else { return };
         let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut rules = Authorizer::clone(&self.current.load());
-        match store.snapshot().get(key).and_then(|entry| serde_json::from_slice(entry.as_bytes()).ok()) {
+        match store.snapshot().get(key).and_then(|entry| serde_json::from_slice(&entry.as_bytes()).ok()) {
             // One that cannot be read gives nothing.
             Some(object) => drop(rules.put(kind, &object)),
             None => rules.remove(kind, key.namespace(), key.name()),

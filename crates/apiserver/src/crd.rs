@@ -121,7 +121,7 @@ impl Definitions {
             let built_in = catalog.resources().iter().filter(|resource| !is_defined(resource));
             let mut resources: Vec<Arc<Resource>> = built_in.cloned().collect();
             for entry in snapshot.range(&Range::prefix(PREFIX), None) {
-                resources.extend(defined(entry.as_bytes(), entry.modified(), catalog));
+                resources.extend(defined(&entry.as_bytes(), entry.modified(), catalog));
             }
             resources
         });
@@ -138,7 +138,7 @@ impl Definitions {
             let others = catalog.resources().iter().filter(|resource| !is_of(resource, key.name()));
             let mut resources: Vec<Arc<Resource>> = others.cloned().collect();
             if let Some(entry) = snapshot.get(key) {
-                resources.extend(defined(entry.as_bytes(), entry.modified(), catalog));
+                resources.extend(defined(&entry.as_bytes(), entry.modified(), catalog));
             }
             resources
         });

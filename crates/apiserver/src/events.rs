@@ -30,7 +30,7 @@ async fn sweep(api: &Api) -> Outcome<()> {
     let old: Vec<_> = snapshot
         .range(&Range::prefix(&scope.resource.prefix), None)
         .filter(|entry| {
-            let event: Value = serde_json::from_slice(entry.as_bytes()).unwrap_or_default();
+            let event: Value = serde_json::from_slice(&entry.as_bytes()).unwrap_or_default();
             last_change(&event).is_some_and(|at| now.duration_since(at).unsigned_abs() > KEPT && at < now)
         })
         .cloned()

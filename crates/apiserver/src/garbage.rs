@@ -197,7 +197,7 @@ fn state(owner: &OwnerReference<'_>, namespace: &str, snapshot: &Snapshot, catal
     };
     let namespace = if resource.namespaced { namespace } else { "" };
     let Some(entry) = snapshot.get(&Key::new(&resource.prefix, namespace, owner.name)) else { return Owner::Absent };
-    let object: Value = serde_json::from_slice(entry.as_bytes()).unwrap_or_default();
+    let object: Value = serde_json::from_slice(&entry.as_bytes()).unwrap_or_default();
     let meta = Meta::of(&object);
     if meta.uid() != owner.uid {
         Owner::Absent

@@ -47,7 +47,7 @@ impl Scope {
         if operation != Operation::Create {
             return Ok(());
         }
-        let namespace: Value = serde_json::from_slice(entry.as_bytes()).unwrap_or_default();
+        let namespace: Value = serde_json::from_slice(&entry.as_bytes()).unwrap_or_default();
         if !object::is_being_deleted(&namespace) {
             return Ok(());
         }

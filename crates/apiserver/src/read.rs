@@ -1,7 +1,5 @@
 //! From what is stored to what a version of a resource shows.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 use serde_json::Value;
 
@@ -15,27 +13,28 @@ use crate::{
 /// The object of an entry in the version of `resource`.
 pub(crate) fn value(resource: &Resource, entry: &Entry) -> Value {
     // INVARIANT: the store holds what `object::draft` wrote.
-    let mut value: Value = serde_json::from_slice(entry.as_bytes()).unwrap_or_default();
+    let mut value: Value = serde_json::from_slice(&entry.as_bytes()).unwrap_or_default();
     if !is_current(resource, entry) {
         fit(resource, &mut value);
     }
     value
 }
 
-/// The bytes of an entry in the version of `resource`; mostly those in the store.
-pub(crate) fn bytes<'a>(resource: &Resource, entry: &'a Entry) -> Cow<'a, [u8]> {
+/// Appends the bytes of an entry in the version of `resource`; mostly those in the store.
+pub(crate) fn write(out: &mut Vec<u8>, resource: &Resource, entry: &Entry) {
     if is_current(resource, entry) {
-        Cow::Borrowed(entry.as_bytes())
+        entry.pieces().iter().for_each(|piece| out.extend_from_slice(piece));
     } else {
-        Cow::Owned(object::rendered(&value(resource, entry), &resource.api_version(), &resource.kind))
+        out.extend_from_slice(&object::rendered(&value(resource, entry), &resource.api_version(), &resource.kind));
     }
 }
 
-/// The same, to be kept.
-pub(crate) fn shared_bytes(resource: &Resource, entry: &Entry) -> Bytes {
-    match bytes(resource, entry) {
-        Cow::Borrowed(_) => entry.value(),
-        Cow::Owned(bytes) => bytes.into(),
+/// The same as a body.
+pub(crate) fn bytes(resource: &Resource, entry: &Entry) -> Bytes {
+    if is_current(resource, entry) {
+        entry.value()
+    } else {
+        object::rendered(&value(resource, entry), &resource.api_version(), &resource.kind).into()
     }
 }
 
@@ -43,7 +42,7 @@ pub(crate) fn shared_bytes(resource: &Resource, entry: &Entry) -> Bytes {
 pub(crate) fn is_current(resource: &Resource, entry: &Entry) -> bool {
     resource.is_stored()
         && entry.modified() > resource.valid_since
-        && object::starts_with_type(entry.as_bytes(), &resource.api_version(), &resource.kind)
+        && object::starts_with_type(entry.pieces()[0], &resource.group, &resource.version, &resource.kind)
 }
 
 /// The object as it is stored.

@@ -15,6 +15,7 @@ mod labels;
 mod log;
 mod seal;
 mod snapshot;
+mod texts;
 mod tree;
 mod writer;
 
@@ -29,7 +30,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 pub use self::{
     backup::{BackupError, Restored, restore},
-    entry::{Draft, Entry, Parts, Row, TooLong},
+    entry::{Draft, Entry, Packer, Parts, Row, TooLong},
     event::{Event, Retention, Unavailable},
     feed::{Batch, Watch, WatchEnd},
     key::{Key, Range},

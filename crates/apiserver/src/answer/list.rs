@@ -1,7 +1,5 @@
 //! Lists.
 
-use std::io::Write as _;
-
 use apimachinery::{
     negotiate::{Form, Media, MetaVersion},
     status::Status,
@@ -101,18 +99,17 @@ fn set(object: &mut Value, field: &str, value: Value) {
 /// Writes a list from encoded objects, one after the other.
 struct Writer<'a> {
     resource: &'a Resource,
-    api_version: String,
     out: Vec<u8>,
     first: bool,
 }
 
 impl<'a> Writer<'a> {
     fn new(resource: &'a Resource, version: u64, more: &More) -> Self {
-        let api_version = resource.api_version();
-        let mut out = serde_json::to_vec(&meta(&resource.list_kind, &api_version, version, more)).unwrap_or_default();
+        let head = meta(&resource.list_kind, &resource.api_version(), version, more);
+        let mut out = serde_json::to_vec(&head).unwrap_or_default();
         out.pop();
         out.extend_from_slice(b",\"items\":[");
-        Self { resource, api_version, out, first: true }
+        Self { resource, out, first: true }
     }
 
     fn push(&mut self, entry: &Entry) {
@@ -120,17 +117,17 @@ impl<'a> Writer<'a> {
             self.out.push(b',');
         }
         self.first = false;
-        let bytes = read::bytes(self.resource, entry);
-        let bare = if self.resource.is_custom() {
-            None
-        } else {
-            object::listed(&bytes, &self.api_version, &self.resource.kind)
-        };
-        // INVARIANT: writing to a `Vec` does not fail.
-        let _ = match bare {
-            Some(bare) => self.out.write_all(b"{").and_then(|()| self.out.write_all(bare)),
-            None => self.out.write_all(&bytes),
-        };
+        let start = self.out.len();
+        read::write(&mut self.out, self.resource, entry);
+        if self.resource.is_custom() {
+            return;
+        }
+        // Built-in kinds stand in a list without their type.
+        let written = self.out.get(start..).unwrap_or_default();
+        let Resource { group, version, kind, .. } = self.resource;
+        if let Some(bare) = object::listed(written, group, version, kind).map(<[u8]>::len) {
+            self.out.drain(start + 1..self.out.len() - bare);
+        }
     }
 
     /// What is written so far.
@@ -170,12 +167,8 @@ pub(crate) fn stream_list(call: &Call, mut listing: Listing) -> Response<Body> {
             let (mut listing, started) = state?;
             // Others have their turn between two chunks.
             tokio::task::yield_now().await;
-            let mut writer = Writer {
-                api_version: resource.api_version(),
-                resource: &resource,
-                out: Vec::with_capacity(CHUNK + CHUNK / 4),
-                first: !started,
-            };
+            let mut writer =
+                Writer { resource: &resource, out: Vec::with_capacity(CHUNK + CHUNK / 4), first: !started };
             while !listing.is_over() && writer.out.len() < CHUNK {
                 for entry in listing.batch(BATCH) {
                     writer.push(&entry);

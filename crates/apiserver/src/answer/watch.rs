@@ -65,7 +65,7 @@ impl Events {
         let resource = Arc::clone(&self.resource);
         let version = version.filter(|version| *version != entry.modified());
         if self.form == Form::Plain && version.is_none() {
-            return frame(out, kind, &read::bytes(&resource, entry));
+            return framed(out, kind, |out| read::write(out, &resource, entry));
         }
         let mut value = read::value(&resource, entry);
         if let Some(version) = version {
@@ -120,9 +120,14 @@ fn encoded(value: &Value) -> Vec<u8> {
 
 /// One event, as `WatchEvent` of `meta/v1`, and a line feed.
 fn frame(out: &mut Vec<u8>, kind: &str, object: &[u8]) {
+    framed(out, kind, |out| out.extend_from_slice(object));
+}
+
+/// The same, with an object that `write` appends.
+fn framed(out: &mut Vec<u8>, kind: &str, write: impl FnOnce(&mut Vec<u8>)) {
     out.extend_from_slice(b"{\"type\":\"");
     out.extend_from_slice(kind.as_bytes());
     out.extend_from_slice(b"\",\"object\":");
-    out.extend_from_slice(object);
+    write(out);
     out.extend_from_slice(b"}\n");
 }

@@ -45,20 +45,22 @@ pub(crate) fn rendered(object: &Value, api_version: &str, kind: &str) -> Vec<u8>
 }
 
 /// Whether encoded bytes are of this version and kind.
-pub(crate) fn starts_with_type(bytes: &[u8], api_version: &str, kind: &str) -> bool {
-    rest_after_type(bytes, api_version, kind).is_some()
+pub(crate) fn starts_with_type(bytes: &[u8], group: &str, version: &str, kind: &str) -> bool {
+    rest_after_type(bytes, group, version, kind).is_some()
 }
 
 /// What an object looks like as an item of a list of a built-in kind: without its type.
-pub(crate) fn listed<'a>(bytes: &'a [u8], api_version: &str, kind: &str) -> Option<&'a [u8]> {
-    rest_after_type(bytes, api_version, kind)?.strip_prefix(b",")
+pub(crate) fn listed<'a>(bytes: &'a [u8], group: &str, version: &str, kind: &str) -> Option<&'a [u8]> {
+    rest_after_type(bytes, group, version, kind)?.strip_prefix(b",")
 }
 
-/// What follows `{"apiVersion":"…","kind":"…"`.
-fn rest_after_type<'a>(bytes: &'a [u8], api_version: &str, kind: &str) -> Option<&'a [u8]> {
-    bytes
-        .strip_prefix(b"{\"apiVersion\":\"")?
-        .strip_prefix(api_version.as_bytes())?
+/// What follows `{"apiVersion":"…","kind":"…"`. Nothing is put together for it: a long list asks this of each object.
+fn rest_after_type<'a>(bytes: &'a [u8], group: &str, version: &str, kind: &str) -> Option<&'a [u8]> {
+    let mut rest = bytes.strip_prefix(b"{\"apiVersion\":\"")?;
+    if !group.is_empty() {
+        rest = rest.strip_prefix(group.as_bytes())?.strip_prefix(b"/")?;
+    }
+    rest.strip_prefix(version.as_bytes())?
         .strip_prefix(b"\",\"kind\":\"")?
         .strip_prefix(kind.as_bytes())?
         .strip_prefix(b"\"")
@@ -115,15 +117,15 @@ mod tests {
         expected["metadata"]["resourceVersion"] = json!("42");
         assert_eq!(read, expected);
         assert_eq!(draft.labels.get("k"), Some("v"));
-        assert!(starts_with_type(&bytes, "example.com/v2", "Widget"));
-        assert!(!starts_with_type(&bytes, "example.com/v1", "Widget"));
+        assert!(starts_with_type(&bytes, "example.com", "v2", "Widget"));
+        assert!(!starts_with_type(&bytes, "example.com", "v1", "Widget"));
     }
 
     #[test]
     fn a_rendered_object_is_the_object() {
         let bytes = rendered(&widget(), "example.com/v1", "Widget");
         assert_eq!(serde_json::from_slice::<Value>(&bytes).unwrap(), widget());
-        let listed = listed(&bytes, "example.com/v1", "Widget").unwrap();
+        let listed = listed(&bytes, "example.com", "v1", "Widget").unwrap();
         assert!(listed.starts_with(b"\"metadata\":{"));
     }
 }

@@ -1,6 +1,6 @@
 //! An encoded object: as it comes to the store, and as the store keeps it.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
@@ -8,6 +8,7 @@ use super::{
     Revision,
     key::Key,
     labels::{Labels, LabelsView},
+    texts::{Texts, common},
 };
 
 /// An encoded object without its resourceVersion: the commit writes the revision's digits at `revision_at`.
@@ -30,12 +31,52 @@ pub struct Row {
     pub place: u16,
 }
 
-/// A stored object. Cheap to clone, and one allocation: at a million objects every word beside the value counts.
-///
-/// The allocation holds the fields of `Head`, `<namespace>/<name>`, the labels and the value, one behind the other.
+/// A stored object. Cheap to clone, and small: at a million objects every word beside the value counts.
 #[derive(Clone)]
 pub struct Entry {
-    packed: Arc<[u8]>,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    /// The fields of [`Head`], `<namespace>/<name>`, the labels and the value, one behind the other.
+    packed: Box<[u8]>,
+    /// A piece of the value that other objects have as well, and that `packed` lacks.
+    shared: Option<Arc<[u8]>>,
+}
+
+/// Makes entries: what is kept from one to the next.
+#[derive(Debug, Default)]
+pub struct Packer {
+    /// Spares an allocation where many are made.
+    scratch: Vec<u8>,
+    texts: Texts,
+}
+
+impl Packer {
+    /// The entry of what is in `scratch`, whose value starts at `value`.
+    fn done(&mut self, value: usize) -> Entry {
+        let whole = self.scratch.get(value..).unwrap_or_default();
+        let found = common(whole).and_then(|at| Some((at.clone(), self.texts.share(whole.get(at)?)?)));
+        let entry = match found {
+            None => Inner { packed: self.scratch.as_slice().into(), shared: None },
+            Some((Range { start, end }, shared)) => {
+                let mut packed = Vec::with_capacity(self.scratch.len() - shared.len());
+                packed.extend_from_slice(self.scratch.get(..value + start).unwrap_or_default());
+                packed.extend_from_slice(self.scratch.get(value + end..).unwrap_or_default());
+                // INVARIANT: `common` finds nothing that starts behind 4 GB.
+                let at = u32::try_from(start).unwrap_or_default();
+                if let Some(field) = packed.get_mut(Head::SHARED_AT) {
+                    field.copy_from_slice(&at.to_le_bytes());
+                }
+                Inner { packed: packed.into(), shared: Some(shared) }
+            }
+        };
+        // A burst of huge values is not kept for the rest of the process's life.
+        if self.scratch.capacity() > 1 << 20 {
+            self.scratch = Vec::new();
+        }
+        Entry { inner: Arc::new(entry) }
+    }
 }
 
 /// The fixed part of an entry.
@@ -47,10 +88,13 @@ struct Head {
     path: u16,
     namespace: u16,
     place: u16,
+    /// Where in the value the shared piece belongs.
+    shared_at: u32,
 }
 
 impl Head {
-    const LENGTH: usize = 26;
+    const LENGTH: usize = 30;
+    const SHARED_AT: Range<usize> = 26..30;
 
     fn read(packed: &[u8]) -> Self {
         Self {
@@ -60,6 +104,7 @@ impl Head {
             path: u16::from_le_bytes(field(packed, 20)),
             namespace: u16::from_le_bytes(field(packed, 22)),
             place: u16::from_le_bytes(field(packed, 24)),
+            shared_at: u32::from_le_bytes(field(packed, Self::SHARED_AT.start)),
         }
     }
 
@@ -70,6 +115,7 @@ impl Head {
         packed.extend_from_slice(&self.path.to_le_bytes());
         packed.extend_from_slice(&self.namespace.to_le_bytes());
         packed.extend_from_slice(&self.place.to_le_bytes());
+        packed.extend_from_slice(&self.shared_at.to_le_bytes());
     }
 }
 
@@ -78,7 +124,7 @@ fn field<const N: usize>(packed: &[u8], at: usize) -> [u8; N] {
 }
 
 /// The parts of an entry, as the log keeps them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Parts<'a> {
     /// Where the entry's row stands.
     pub row: Row,
@@ -91,7 +137,7 @@ pub struct Parts<'a> {
     /// The labels, packed.
     pub labels: &'a [u8],
     /// The object's JSON, its resourceVersion inside.
-    pub value: &'a [u8],
+    pub value: Cow<'a, [u8]>,
 }
 
 /// An object that the store cannot hold: its name is longer than 64 kB, or its labels than 4 GB.
@@ -100,12 +146,13 @@ pub struct Parts<'a> {
 pub struct TooLong;
 
 impl Entry {
-    /// The entry made of `parts`; `scratch` spares an allocation where many are made.
-    pub fn pack(parts: &Parts<'_>, scratch: &mut Vec<u8>) -> Result<Self, TooLong> {
-        scratch.clear();
-        head(parts, scratch)?;
-        scratch.extend_from_slice(parts.value);
-        Ok(Self { packed: Arc::from(scratch.as_slice()) })
+    /// The entry made of `parts`.
+    pub fn pack(parts: &Parts<'_>, packer: &mut Packer) -> Result<Self, TooLong> {
+        packer.scratch.clear();
+        head(parts, &mut packer.scratch)?;
+        let value = packer.scratch.len();
+        packer.scratch.extend_from_slice(&parts.value);
+        Ok(packer.done(value))
     }
 
     /// The entry of `draft` at `row`, the revision's digits written into it.
@@ -114,25 +161,27 @@ impl Entry {
         draft: &Draft,
         created: Option<Revision>,
         row: Row,
-        scratch: &mut Vec<u8>,
+        packer: &mut Packer,
     ) -> Result<Self, TooLong> {
+        let scratch = &mut packer.scratch;
         scratch.clear();
         let created = created.unwrap_or(row.revision);
-        let labels = draft.labels.as_bytes();
-        head(&Parts { row, created, namespace: key.namespace(), name: key.name(), labels, value: &[] }, scratch)?;
+        let (namespace, name, labels) = (key.namespace(), key.name(), draft.labels.as_bytes());
+        head(&Parts { row, created, namespace, name, labels, value: Cow::Borrowed(&[]) }, scratch)?;
+        let value = scratch.len();
         let (before, after) = draft.bytes.split_at_checked(draft.revision_at).unwrap_or((&draft.bytes, &[]));
         scratch.extend_from_slice(before);
         scratch.extend_from_slice(row.revision.to_string().as_bytes());
         scratch.extend_from_slice(after);
-        Ok(Self { packed: Arc::from(scratch.as_slice()) })
+        Ok(packer.done(value))
     }
 
     fn head(&self) -> Head {
-        Head::read(&self.packed)
+        Head::read(&self.inner.packed)
     }
 
     fn part(&self, from: usize, length: usize) -> &[u8] {
-        self.packed.get(from..from + length).unwrap_or_default()
+        self.inner.packed.get(from..from + length).unwrap_or_default()
     }
 
     /// The object's namespace, empty for cluster-scoped kinds.
@@ -163,15 +212,34 @@ impl Entry {
         self.part(Head::LENGTH, self.head().path.into())
     }
 
-    /// The object's JSON, its resourceVersion inside.
-    pub fn as_bytes(&self) -> &[u8] {
+    /// The object's JSON in pieces, its resourceVersion inside.
+    pub fn pieces(&self) -> [&[u8]; 3] {
         let head = self.head();
-        self.packed.get(Head::LENGTH + usize::from(head.path) + head.labels as usize..).unwrap_or_default()
+        let from = Head::LENGTH + usize::from(head.path) + head.labels as usize;
+        let own = self.inner.packed.get(from..).unwrap_or_default();
+        match &self.inner.shared {
+            None => [own, &[], &[]],
+            Some(shared) => {
+                let (before, after) = own.split_at_checked(head.shared_at as usize).unwrap_or((own, &[]));
+                [before, shared, after]
+            }
+        }
     }
 
-    /// The object's JSON, its resourceVersion inside, not copied.
+    /// The object's JSON, its resourceVersion inside. Who can take it in pieces copies less.
+    pub fn as_bytes(&self) -> Cow<'_, [u8]> {
+        match self.pieces() {
+            [whole, [], []] => Cow::Borrowed(whole),
+            pieces => Cow::Owned(pieces.concat()),
+        }
+    }
+
+    /// The object's JSON, its resourceVersion inside, to be kept.
     pub fn value(&self) -> Bytes {
-        Bytes::from_owner(Value(self.clone()))
+        match self.as_bytes() {
+            Cow::Borrowed(_) => Bytes::from_owner(Value(self.clone())),
+            Cow::Owned(bytes) => bytes.into(),
+        }
     }
 
     /// The object's labels.
@@ -212,15 +280,15 @@ impl Entry {
         }
     }
 
-    /// Bytes of memory that this entry holds.
+    /// Bytes of memory that this entry holds for itself.
     pub(super) fn weight(&self) -> usize {
-        self.packed.len()
+        self.inner.packed.len()
     }
 
     /// Whether both are the very same state in memory.
     #[cfg(test)]
     pub(super) fn same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.packed, &other.packed)
+        Arc::ptr_eq(&self.inner, &other.inner)
     }
 }
 
@@ -233,6 +301,7 @@ fn head(parts: &Parts<'_>, packed: &mut Vec<u8>) -> Result<(), TooLong> {
         path: u16::try_from(path).map_err(|_| TooLong)?,
         namespace: u16::try_from(parts.namespace.len()).map_err(|_| TooLong)?,
         place: parts.row.place,
+        shared_at: 0,
     };
     packed.reserve(Head::LENGTH + path + parts.labels.len() + parts.value.len());
     head.write(packed);
@@ -255,11 +324,41 @@ impl fmt::Debug for Entry {
     }
 }
 
-/// The value's part of an entry, as the owner of a [`Bytes`].
+/// The value of an entry that has it in one piece, as the owner of a [`Bytes`].
 struct Value(Entry);
 
 impl AsRef<[u8]> for Value {
     fn as_ref(&self) -> &[u8] {
-        self.0.as_bytes()
+        let [whole, ..] = self.0.pieces();
+        whole
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_is_given_back_as_it_was_written_however_much_of_it_is_shared() {
+        let mut packer = Packer::default();
+        let fields = format!("{{\"f:{}\":{{}}}}", "x".repeat(200));
+        let mut before: Option<Entry> = None;
+        for revision in 2..5 {
+            let head = format!(
+                "{{\"metadata\":{{\"managedFields\":[{{\"fieldsV1\":{fields},\"time\":\"{revision}\"}}],\"resourceVersion\":\""
+            );
+            let draft =
+                Draft { revision_at: head.len(), bytes: (head.clone() + "\"}}").into(), labels: Labels::default() };
+            let (key, row) = (Key::new("g/r", "n", "o"), Row { revision, place: 0 });
+            let entry = Entry::of_draft(&key, &draft, None, row, &mut packer).unwrap();
+            assert_eq!(*entry.as_bytes(), *format!("{head}{revision}\"}}}}").as_bytes());
+            assert_eq!(*entry.value(), *entry.as_bytes());
+            let again = Entry::pack(&entry.parts(), &mut Packer::default()).unwrap();
+            assert_eq!(again.as_bytes(), entry.as_bytes());
+            assert_eq!((again.name(), again.namespace(), again.row()), ("o", "n", row));
+            if let Some(before) = before.replace(entry.clone()) {
+                assert!(std::ptr::eq(before.pieces()[1], entry.pieces()[1]));
+            }
+        }
     }
 }

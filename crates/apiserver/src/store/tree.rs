@@ -276,12 +276,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::store::{Draft, Key, entry::Row};
+    use crate::store::{Draft, Key, Packer, entry::Row};
 
     fn entry(name: u16, revision: u64) -> Entry {
         let row = Row { revision, place: 0 };
         let key = Key::new("g/r", "", &format!("{name:05}"));
-        Entry::of_draft(&key, &Draft::default(), None, row, &mut Vec::new()).unwrap()
+        Entry::of_draft(&key, &Draft::default(), None, row, &mut Packer::default()).unwrap()
     }
 
     fn sound(node: &Node, low: Option<&[u8]>, high: Option<&[u8]>, root: bool) -> usize {

@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::{
     CommitError, Committed, Expect, Malformed, OpenError, Options, Revision, Write,
-    entry::{Entry, Row},
+    entry::{Entry, Packer, Row},
     event::{Event, History, Shared},
     feed::Group,
     key::Key,
@@ -50,7 +50,7 @@ struct Writer {
     wakes: mpsc::Sender<Vec<Arc<Group>>>,
     options: Options,
     prefixes: BTreeMap<Box<str>, Arc<str>>,
-    scratch: Vec<u8>,
+    packer: Packer,
     /// What the log says it has forgotten.
     compacted: Revision,
     /// While writing is refused: when to try again.
@@ -88,7 +88,7 @@ pub(super) fn start(
         wakes,
         options,
         prefixes,
-        scratch: Vec::new(),
+        packer: Packer::default(),
         compacted,
         retry: None,
         untended: true,
@@ -256,13 +256,9 @@ impl Writer {
             let created = root.get(key).map(Entry::created);
             let row = Row { revision, place };
             let (Write::Put(draft) | Write::Delete(draft)) = write;
-            let entry = Entry::of_draft(key, draft, created, row, &mut self.scratch)
+            let entry = Entry::of_draft(key, draft, created, row, &mut self.packer)
                 .map_err(|_| CommitError::Malformed(Malformed::TooLong))?;
             entries.push(entry);
-        }
-        // A burst of huge values is not kept for the rest of the process's life.
-        if self.scratch.capacity() > 1 << 20 {
-            self.scratch = Vec::new();
         }
         root.revision = revision;
         for ((key, _, write), entry) in std::mem::take(writes).into_iter().zip(&entries) {

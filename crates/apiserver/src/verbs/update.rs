@@ -129,9 +129,10 @@ async fn attempt(scope: &Scope, name: &str, change: &dyn Change, entry: &Entry) 
     if scope.dry_run {
         return Ok(Attempt::Done(Stored::Dry(new)));
     }
+    let (group, version) = (&resource.storage_group, &resource.storage_version);
     let write = if goes {
         Write::Delete(read::draft(resource, &new))
-    } else if unchanged && object::starts_with_type(entry.as_bytes(), &resource.storage_api_version(), &resource.kind) {
+    } else if unchanged && object::starts_with_type(entry.pieces()[0], group, version, &resource.kind) {
         return Ok(Attempt::Done(Stored::Entry(entry.clone())));
     } else {
         Write::Put(read::draft(resource, &new))

@@ -38,7 +38,7 @@ async fn a_file_of_version_one_comes_forward_with_all_in_it() {
     assert_eq!(names(&store, &Range::prefix(KIND)), ["a/x"]);
     let entry = store.snapshot().get(&key("a", "x")).unwrap().clone();
     assert_eq!((entry.created(), entry.modified(), says(&entry)), (2, 3, "hi"));
-    assert_eq!(entry.as_bytes(), br#"{"v":3}"#);
+    assert_eq!(*entry.as_bytes(), *br#"{"v":3}"#);
     assert_eq!(put(&store, &key("a", "y"), "new").await, 5);
 }
 

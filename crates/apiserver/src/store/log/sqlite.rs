@@ -18,7 +18,11 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Transac
 
 use self::keys::Keys;
 use super::{Log, LogError, Record};
-use crate::store::{Revision, entry::Row, seal::MasterKey};
+use crate::store::{
+    Revision,
+    entry::{Packer, Row},
+    seal::MasterKey,
+};
 
 /// Rows sealed anew in one piece of background work.
 const RESEAL: usize = 256;
@@ -126,11 +130,11 @@ impl SqliteLog {
         let count = self.reseal.len().min(RESEAL);
         let fault = |error| io(&self.path, "sealed anew", error);
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
-        let mut scratch = Vec::new();
+        let mut packer = Packer::default();
         for id in self.reseal.range(..count) {
             // Some are compacted in the meantime.
             if let Some(read) = row::read(&transaction, *id).map_err(fault)? {
-                let record = read.record(&self.path, self.keys.as_ref(), &mut scratch)?;
+                let record = read.record(&self.path, self.keys.as_ref(), &mut packer)?;
                 row::write(&transaction, &self.path, self.keys.as_ref(), &record)?;
             }
         }
@@ -173,12 +177,12 @@ impl Log for SqliteLog {
         let fault = |error| io(&self.path, "read", error);
         let mut statement = self.connection.prepare(row::SELECT_ALL).map_err(fault)?;
         let mut rows = statement.query([]).map_err(fault)?;
-        let mut scratch = Vec::new();
+        let mut packer = Packer::default();
         self.reseal.clear();
         let current = self.keys.as_ref().map_or(0, Keys::epoch);
         while let Some(found) = rows.next().map_err(fault)? {
             let read = row::Read::of(found).map_err(fault)?;
-            let record = read.record(&self.path, self.keys.as_ref(), &mut scratch)?;
+            let record = read.record(&self.path, self.keys.as_ref(), &mut packer)?;
             let wanted =
                 if self.keys.as_ref().is_some_and(|keys| keys.what().holds(&record.prefix)) { current } else { 0 };
             if read.epoch != wanted && self.keys.is_some() {

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::{LogError, Record, io, keys::Keys};
 use crate::store::{
     Key, Revision,
-    entry::{Entry, Parts, Row},
+    entry::{Entry, Packer, Parts, Row},
 };
 
 pub(super) const SELECT_ALL: &str = "SELECT id, key, created, deleted, epoch, body FROM log ORDER BY id";
@@ -65,7 +65,7 @@ impl<'a> Read<'a> {
     }
 
     /// The record in this row.
-    pub(super) fn record(&self, path: &Path, keys: Option<&Keys>, scratch: &mut Vec<u8>) -> Result<Record, LogError> {
+    pub(super) fn record(&self, path: &Path, keys: Option<&Keys>, packer: &mut Packer) -> Result<Record, LogError> {
         let corrupt = || LogError::Corrupt { path: path.into(), what: format!("row {} is not whole", self.id) };
         let opened;
         let mut body = &*self.body;
@@ -88,8 +88,8 @@ impl<'a> Read<'a> {
             return Err(corrupt());
         };
         let created = Revision::try_from(self.created).map_err(|_| corrupt())?;
-        let parts = Parts { row: row(self.id), created, namespace, name, labels, value };
-        let entry = Entry::pack(&parts, scratch).map_err(|_| corrupt())?;
+        let parts = Parts { row: row(self.id), created, namespace, name, labels, value: value.into() };
+        let entry = Entry::pack(&parts, packer).map_err(|_| corrupt())?;
         Ok(Record { prefix: Arc::from(prefix), entry, deleted: self.deleted })
     }
 }
@@ -133,7 +133,7 @@ pub(super) fn write(
     if let Some(data_key) = sealing.and_then(Keys::current) {
         put(&mut body, key.as_bytes());
         put(&mut body, labels);
-        body.extend_from_slice(value);
+        body.extend_from_slice(&value);
         let sealed = data_key.seal(&place(id, created, record.deleted), &body).map_err(|closed| LogError::Io {
             path: path.into(),
             doing: "sealed",
@@ -142,7 +142,7 @@ pub(super) fn write(
         statement.execute(params![id, None::<&str>, created, record.deleted, data_key.epoch, sealed])
     } else {
         put(&mut body, labels);
-        body.extend_from_slice(value);
+        body.extend_from_slice(&value);
         statement.execute(params![id, key, created, record.deleted, 0, body])
     }
     .map(drop)
