@@ -2,9 +2,10 @@
 
 use apimachinery::status::Status;
 use futures_util::future::BoxFuture;
+use policy::rules;
 use serde_json::Value;
 
-use crate::{caller::Caller, registry::Resource};
+use crate::{authorize::Rbac, caller::Caller, registry::Resource};
 
 /// What is done to an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,6 +48,15 @@ pub struct Attributes<'a> {
     pub caller: &'a Caller,
     /// Whether nothing will be stored.
     pub dry_run: bool,
+    /// The rules in force.
+    pub(crate) rbac: &'a Rbac,
+}
+
+impl Attributes<'_> {
+    /// Whether RBAC lets somebody do something, as it stands now.
+    pub fn allows(&self, asked: &rules::Attributes<'_>) -> bool {
+        self.rbac.rules().allows(asked).allowed
+    }
 }
 
 /// One mutator, validator, or both. All mutators run, in order, before the kind's own validation; all validators after it.

@@ -1,5 +1,7 @@
 //! The one way into the store: what a change means for the server itself is done before the caller hears of it.
 
+use std::sync::Arc;
+
 use apimachinery::status::Status;
 
 use crate::{
@@ -9,8 +11,15 @@ use crate::{
 };
 
 impl Core {
-    /// Stores one change. What the server itself reads of it, it knows when this returns.
-    pub(crate) async fn commit(&self, key: Key, expect: Expect, write: Write) -> Result<Entry, CommitError> {
+    /// Stores one change. What the server itself reads of it, it knows when this returns, and also where the caller does not wait
+    /// for that: a change that is stored is in force.
+    pub(crate) async fn commit(self: &Arc<Self>, key: Key, expect: Expect, write: Write) -> Result<Entry, CommitError> {
+        let core = Arc::clone(self);
+        let change = tokio::spawn(async move { core.change(key, expect, write).await });
+        change.await.unwrap_or(Err(CommitError::Stopped))
+    }
+
+    async fn change(&self, key: Key, expect: Expect, write: Write) -> Result<Entry, CommitError> {
         let collect = Garbage::concerns(&write);
         let committed = self.store.commit(vec![(key.clone(), expect, write)]).await?;
         self.rbac.changed(&self.store, &key);

@@ -124,6 +124,7 @@ impl Scope {
             old,
             caller: &self.caller,
             dry_run: self.dry_run,
+            rbac: &self.core.rbac,
         }
     }
 
