@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
-use super::{error::BoxError, http1, http2};
+use super::{error::BoxError, http1, http2, in_process::InProcessBody};
 
 /// What a request carries. Exact sizes are kept, so that `Content-Length` is.
 #[derive(Default)]
@@ -85,6 +85,7 @@ pub struct UpstreamBody(Inner);
 enum Inner {
     Http1 { body: hyper::body::Incoming, lease: Option<http1::Lease> },
     Http2(Http2),
+    InProcess(InProcessBody),
     Ended,
 }
 
@@ -102,6 +103,7 @@ impl fmt::Debug for UpstreamBody {
         f.write_str(match self.0 {
             Inner::Http1 { .. } => "UpstreamBody(http1)",
             Inner::Http2(_) => "UpstreamBody(http2)",
+            Inner::InProcess(_) => "UpstreamBody(in process)",
             Inner::Ended => "UpstreamBody(ended)",
         })
     }
@@ -123,6 +125,10 @@ impl UpstreamBody {
             .and_then(|value| value.to_str().ok())
             .and_then(|text| text.parse().ok());
         Self(Inner::Http2(Http2 { recv, _lease: lease, remaining: length.filter(|_| !no_body), data_ended: false }))
+    }
+
+    pub(super) const fn in_process(body: InProcessBody) -> Self {
+        Self(Inner::InProcess(body))
     }
 
     /// Gives the HTTP/1.1 connection back as soon as the answer is complete: not every reader asks once more after the last byte.
@@ -175,6 +181,9 @@ impl Body for UpstreamBody {
                 ready!(Pin::new(body).poll_frame(cx)).map(|frame| frame.map_err(BodyError::from))
             }
             Inner::Http2(body) => ready!(body.poll(cx)),
+            Inner::InProcess(body) => {
+                ready!(body.as_mut().poll_frame(cx)).map(|frame| frame.map_err(|never| match never {}))
+            }
             Inner::Ended => None,
         };
         match &frame {
@@ -192,6 +201,7 @@ impl Body for UpstreamBody {
         match &self.0 {
             Inner::Http1 { body, .. } => body.is_end_stream(),
             Inner::Http2(body) => body.recv.is_end_stream(),
+            Inner::InProcess(body) => body.is_end_stream(),
             Inner::Ended => true,
         }
     }
@@ -200,6 +210,7 @@ impl Body for UpstreamBody {
         match &self.0 {
             Inner::Http1 { body, .. } => body.size_hint(),
             Inner::Http2(body) => body.remaining.map_or_else(SizeHint::default, SizeHint::with_exact),
+            Inner::InProcess(body) => body.size_hint(),
             Inner::Ended => SizeHint::with_exact(0),
         }
     }

@@ -11,6 +11,7 @@ use super::{
     Call,
     body::RequestBody,
     error::{BoxError, SendError},
+    in_process::Caller,
     upstream::Cluster,
 };
 
@@ -41,7 +42,7 @@ pub enum JsonError {
 }
 
 impl Cluster {
-    /// Calls `path` with `headers` (no credential among them) and reads at most `limit` bytes of JSON `within` a time.
+    /// Calls `path` with `headers` (no credential among them), as `caller` where the cluster is in this process, and reads at most `limit` bytes of JSON `within` a time.
     #[expect(clippy::too_many_arguments, reason = "a request has that many parts; none has a default")]
     pub async fn json(
         self: &Arc<Self>,
@@ -49,12 +50,16 @@ impl Cluster {
         method: Method,
         path: &str,
         headers: HeaderMap,
+        caller: Option<&Arc<Caller>>,
         body: Option<&Value>,
         limit: usize,
         within: Duration,
     ) -> Result<(StatusCode, Value), JsonError> {
         let mut request = Request::builder().method(method).uri(path).body(RequestBody::Empty)?;
         *request.headers_mut() = headers;
+        if let Some(caller) = caller {
+            request.extensions_mut().insert(Arc::clone(caller));
+        }
         let json = HeaderValue::from_static("application/json");
         request.headers_mut().insert(header::ACCEPT, json.clone());
         if let Some(body) = body {

@@ -10,7 +10,11 @@ use std::{
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 
-use super::{Options, upstream::Cluster};
+use super::{
+    Options,
+    in_process::InProcess,
+    upstream::{Cluster, Way},
+};
 use crate::world::input::Connection;
 
 /// How often expiring credentials are looked at.
@@ -56,16 +60,24 @@ impl Registry {
     /// Makes the cluster `id` reached by `connection`. The same connection again changes nothing; another one takes over for new
     /// requests, and those under way end on the old one.
     pub fn put(&self, id: &Arc<str>, connection: &Arc<Connection>) -> Arc<Cluster> {
+        self.put_way(id, &Way::Direct(Arc::clone(connection)))
+    }
+
+    /// Makes `local` the cluster `id`.
+    pub fn put_in_process(&self, id: &Arc<str>, local: &Arc<dyn InProcess>) -> Arc<Cluster> {
+        self.put_way(id, &Way::InProcess(Arc::clone(local)))
+    }
+
+    fn put_way(&self, id: &Arc<str>, way: &Way) -> Arc<Cluster> {
         let _changing = self.0.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.get(id);
         if let Some(old) = &old
-            && old.connection() == &**connection
+            && old.way().is(way)
         {
             return Arc::clone(old);
         }
         let stats = old.as_ref().map(|old| Arc::clone(old.stats())).unwrap_or_default();
-        let cluster =
-            Cluster::new(Arc::clone(id), Arc::clone(connection), self.0.options.clone(), self.0.control.clone(), stats);
+        let cluster = Cluster::new(Arc::clone(id), way.clone(), self.0.options.clone(), self.0.control.clone(), stats);
         let mut map = Map::clone(&self.0.clusters.load());
         map.insert(Arc::clone(id), Arc::clone(&cluster));
         self.0.clusters.store(Arc::new(map));

@@ -21,6 +21,7 @@ use super::{
     error::{ConnectError, SendError},
     generation::{Generation, until},
     http1, http2,
+    in_process::{self, InProcess},
     registry::SWEEP_TICKS,
     stats::ClusterStats,
 };
@@ -40,17 +41,36 @@ const FAILURE_STANDS: Duration = Duration::from_secs(1);
 /// A caller waits for so many new connections at most: thousands who come at once fill that many before its turn.
 const ROUNDS: usize = 100;
 
+/// How a cluster is reached.
+#[derive(Clone)]
+pub(super) enum Way {
+    /// Over the network.
+    Direct(Arc<Connection>),
+    /// In this process.
+    InProcess(Arc<dyn InProcess>),
+}
+
+impl Way {
+    pub(super) fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Direct(one), Self::Direct(other)) => one == other,
+            (Self::InProcess(one), Self::InProcess(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+}
+
 /// One cluster: its credential, pools and circuit.
 pub struct Cluster {
     id: Arc<str>,
-    connection: Arc<Connection>,
+    way: Way,
     options: Options,
     control: Handle,
     stats: Arc<ClusterStats>,
     circuit: Circuit,
     current: ArcSwapOption<Generation>,
-    /// Held while the credential is read: one reading at a time.
-    source: tokio::sync::Mutex<Source>,
+    /// Held while the credential is read: one reading at a time. A cluster in this process has none.
+    source: Option<tokio::sync::Mutex<Source>>,
     renewal: Mutex<Renewal>,
     renewing: AtomicBool,
     retired: AtomicBool,
@@ -66,11 +86,15 @@ struct Renewal {
 impl Cluster {
     pub(super) fn new(
         id: Arc<str>,
-        connection: Arc<Connection>,
+        way: Way,
         options: Options,
         control: Handle,
         stats: Arc<ClusterStats>,
     ) -> Arc<Self> {
+        let source = match &way {
+            Way::Direct(connection) => Some(tokio::sync::Mutex::new(Source::new(Arc::clone(connection)))),
+            Way::InProcess(_) => None,
+        };
         let cluster = Arc::new(Self {
             id,
             options,
@@ -78,11 +102,11 @@ impl Cluster {
             stats,
             circuit: Circuit::default(),
             current: ArcSwapOption::empty(),
-            source: tokio::sync::Mutex::new(Source::new(Arc::clone(&connection))),
+            source,
             renewal: Mutex::default(),
             renewing: AtomicBool::new(false),
             retired: AtomicBool::new(false),
-            connection,
+            way,
         });
         cluster.renew();
         cluster
@@ -93,9 +117,21 @@ impl Cluster {
         &self.id
     }
 
-    /// How it is reached.
-    pub fn connection(&self) -> &Connection {
-        &self.connection
+    /// How it is reached; `None` in this process.
+    pub fn connection(&self) -> Option<&Connection> {
+        match &self.way {
+            Way::Direct(connection) => Some(connection),
+            Way::InProcess(_) => None,
+        }
+    }
+
+    /// Whether it is in this process: it is told as whom a request comes by an extension of type `Arc<Caller>`.
+    pub const fn is_in_process(&self) -> bool {
+        matches!(self.way, Way::InProcess(_))
+    }
+
+    pub(super) const fn way(&self) -> &Way {
+        &self.way
     }
 
     /// What its connections did.
@@ -117,6 +153,9 @@ impl Cluster {
         call: Call,
         mut request: Request<RequestBody>,
     ) -> Result<Response<UpstreamBody>, SendError> {
+        if let Way::InProcess(local) = &self.way {
+            return in_process::send(local, request).await;
+        }
         let generation = match self.current.load_full() {
             Some(generation) if !generation.expired() => generation,
             _ => self.first().await?,
@@ -347,6 +386,9 @@ impl Cluster {
 
     /// Renews a credential that ends soon, or whose files changed.
     pub(super) fn tend_credential(self: &Arc<Self>, look_at_files: bool) {
+        if self.source.is_none() {
+            return;
+        }
         let ends_soon = self
             .current
             .load()
@@ -363,9 +405,9 @@ impl Cluster {
         let cluster = Arc::clone(self);
         self.control.spawn(async move {
             // A reading that is under way sees what there is to see.
-            let changed = match cluster.source.try_lock() {
-                Ok(source) => source.changed().await,
-                Err(_) => false,
+            let changed = match cluster.source.as_ref().map(tokio::sync::Mutex::try_lock) {
+                Some(Ok(source)) => source.changed().await,
+                _ => false,
             };
             if changed {
                 cluster.renew();
@@ -375,13 +417,14 @@ impl Cluster {
 
     /// Reads the credential in the background, unless that is under way.
     fn renew(self: &Arc<Self>) {
-        if self.renewing.swap(true, Ordering::AcqRel) {
+        if self.source.is_none() || self.renewing.swap(true, Ordering::AcqRel) {
             return;
         }
         let cluster = Arc::clone(self);
         self.control.spawn(async move {
-            let mut source = cluster.source.lock().await;
-            cluster.read(&mut source).await;
+            if let Some(source) = &cluster.source {
+                cluster.read(&mut *source.lock().await).await;
+            }
             cluster.renewing.store(false, Ordering::Release);
         });
     }
@@ -391,7 +434,10 @@ impl Cluster {
         let cluster = Arc::clone(self);
         // On the control runtime, where programs can be run, and so that the reading goes on when this caller goes.
         let reading = self.control.spawn(async move {
-            let mut source = cluster.source.lock().await;
+            let Some(source) = &cluster.source else {
+                return Err(SendError::Credential("it needs none".into()));
+            };
+            let mut source = source.lock().await;
             if let Some(generation) = cluster.current.load_full()
                 && !generation.expired()
             {
@@ -442,8 +488,9 @@ impl Cluster {
         if old.as_ref().is_some_and(|old| old.material == material) {
             return Ok(());
         }
-        let generation = Generation::new(&self.connection, material, &self.options, &self.stats)
-            .map_err(|error| error.to_string())?;
+        let Way::Direct(connection) = &self.way else { return Ok(()) };
+        let generation =
+            Generation::new(connection, material, &self.options, &self.stats).map_err(|error| error.to_string())?;
         self.stats.credential_changes.add();
         let generation = Arc::new(generation);
         self.current.store(Some(Arc::clone(&generation)));

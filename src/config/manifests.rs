@@ -65,7 +65,9 @@ pub fn read(folder: &Path) -> Reading {
         objects.clusters.iter().find(named).is_some_and(|found| found.object.spec.upstream.kubeconfig.file.is_some())
     };
     let clusters = inputs.clusters.iter().filter(|cluster| by_file(&cluster.id));
-    let connections = clusters.map(|cluster| (cluster.id.to_string(), Arc::clone(&cluster.connection))).collect();
+    let connections = clusters
+        .filter_map(|cluster| Some((cluster.id.to_string(), Arc::clone(cluster.reach.connection()?))))
+        .collect();
     Reading { result: problems.or(inputs), files, objects: objects.values, connections }
 }
 

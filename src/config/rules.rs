@@ -5,7 +5,11 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::world::{TokenHash, input::Subject, names};
+use crate::world::{
+    TokenHash,
+    input::Subject,
+    names::{self, LOCAL},
+};
 
 /// Something that is wrong with an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +49,15 @@ pub fn cluster_id(id: &str) -> Option<Flaw> {
         let expected = "expected an id without dots of at most 63 characters, since it is part of host names";
         Flaw::new("metadata.name", format!("{expected}; found `{id}`"))
     })
+}
+
+/// The management plane itself is a cluster of this id, and no other is.
+pub fn local_cluster(id: &str, internal: bool) -> Option<Flaw> {
+    match (id == LOCAL, internal) {
+        (true, false) => Some(Flaw::new("metadata.name", format!("`{LOCAL}` is the management plane itself"))),
+        (false, true) => Some(Flaw::new("spec.internal", format!("is the cluster `{LOCAL}` alone"))),
+        _ => None,
+    }
 }
 
 /// `username` of a User.

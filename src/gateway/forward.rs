@@ -135,7 +135,8 @@ pub fn answer(
 
 /// Whether a redirect's host is the one that the cluster is reached at.
 fn is_host(cluster: &Cluster, authority: &Authority) -> bool {
-    let connection = cluster.connection();
+    // One in this process has no host that a redirect could name.
+    let Some(connection) = cluster.connection() else { return false };
     let port = authority.port_u16().unwrap_or(if connection.https { 443 } else { 80 });
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
     port == connection.port && host.eq_ignore_ascii_case(&connection.host)

@@ -20,6 +20,7 @@ use super::{
     streams,
 };
 use crate::{
+    cluster::Caller,
     identity::{Credential, Identity},
     telemetry::metrics::{ClusterMetrics, Metrics},
     world::{
@@ -46,6 +47,8 @@ pub struct Persona {
     pub headers: Rendered,
     /// The metrics of that cluster.
     pub metrics: Arc<ClusterMetrics>,
+    /// The same for a cluster in this process, which reads no header.
+    caller: Arc<Caller>,
     basis: Basis,
 }
 
@@ -129,6 +132,11 @@ impl Personas {
 }
 
 impl Persona {
+    /// Whom the request is from, for a cluster in this process.
+    pub const fn caller(&self) -> &Arc<Caller> {
+        &self.caller
+    }
+
     /// The name of the caller's token.
     pub fn token(&self) -> Option<&str> {
         match &self.basis.credential {
@@ -165,7 +173,16 @@ impl Persona {
             groups: &groups,
             extras: &extras,
         })?;
-        Ok(Self { user, granted: Arc::new(granted), headers, metrics, basis })
+        let caller = Caller {
+            user: user.name.to_string(),
+            uid: uid.map(str::to_owned),
+            groups: groups.iter().map(|&group| group.to_owned()).collect(),
+            extra: extras
+                .iter()
+                .map(|&(key, values)| (key.to_owned(), values.iter().map(|&v| v.to_owned()).collect()))
+                .collect(),
+        };
+        Ok(Self { user, granted: Arc::new(granted), headers, metrics, caller: Arc::new(caller), basis })
     }
 }
 

@@ -182,6 +182,10 @@ async fn to_cluster(
 
     // From here on the head is the cluster's. The upgrade is asked for last: its headers are hop-by-hop ones.
     forward::head(&mut parts, route, peer, persona, exchange)?;
+    let cluster = gateway.clusters.get(id).ok_or(Refusal::NotConnected)?;
+    if cluster.is_in_process() {
+        parts.extensions.insert(Arc::clone(persona.caller()));
+    }
     // Most requests have no body, and nothing to count.
     let seen = (wanted.is_none() && !hyper::body::Body::is_end_stream(&body))
         .then(|| Seen::keeping(exchange.keeps_request(gateway.settings.audit_body)));
@@ -194,7 +198,6 @@ async fn to_cluster(
         }
         None => forward::body(body, seen.as_ref(), gateway.settings.body_stall),
     };
-    let cluster = gateway.clusters.get(id).ok_or(Refusal::NotConnected)?;
     let limit = Some(gateway.settings.response_headers).filter(|_| kind != Some(Kind::Watch));
     let asked = Instant::now();
     let mut response =

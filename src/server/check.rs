@@ -55,10 +55,9 @@ pub fn clusters(config: &ServerConfig, inputs: &Inputs) -> io::Result<Vec<String
     let mut found = Vec::new();
     for cluster in &inputs.clusters {
         let id = &cluster.id;
-        found.extend(refused(&policy, &cluster.connection).map(|why| format!("Cluster `{id}`: {why}")));
-        found.extend(
-            runtime.block_on(cluster::check(&cluster.connection)).err().map(|why| format!("Cluster `{id}`: {why}")),
-        );
+        let Some(connection) = cluster.reach.connection() else { continue };
+        found.extend(refused(&policy, connection).map(|why| format!("Cluster `{id}`: {why}")));
+        found.extend(runtime.block_on(cluster::check(connection)).err().map(|why| format!("Cluster `{id}`: {why}")));
     }
     Ok(found)
 }

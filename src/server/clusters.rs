@@ -5,35 +5,52 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use crate::{
-    cluster::{Prober, Registry, Wanted},
-    world::{Update, World, rows::ClusterRow},
+    cluster::{InProcess, Prober, Registry, Wanted},
+    world::{Update, World, input::Reach, rows::ClusterRow},
 };
 
+/// What the clusters are kept in step with.
+pub struct Clusters {
+    /// Their connections.
+    pub registry: Registry,
+    /// Asks them.
+    pub prober: Prober,
+    /// The cluster in this process, where there is one.
+    pub local: Option<Arc<dyn InProcess>>,
+}
+
 /// Follows the world until it ends.
-pub async fn follow(registry: Registry, prober: Prober, mut updates: mpsc::UnboundedReceiver<Update>) {
+pub async fn follow(clusters: Clusters, mut updates: mpsc::UnboundedReceiver<Update>) {
     while let Some(update) = updates.recv().await {
         let world = &update.world;
         if !update.touched.users.is_empty() || update.touched.is_empty() {
             // A new user may be bound anywhere.
-            world.clusters().for_each(|row| put(&registry, &prober, world, row));
+            world.clusters().for_each(|row| clusters.put(world, row));
         }
         for id in &update.touched.clusters {
             match world.cluster(id) {
-                Some(row) => put(&registry, &prober, world, row),
-                None => registry.remove(id),
+                Some(row) => clusters.put(world, row),
+                None => clusters.registry.remove(id),
             }
         }
     }
 }
 
-fn put(registry: &Registry, prober: &Prober, world: &World, row: &ClusterRow) {
-    let old = registry.get(&row.id);
-    let new = registry.put(&row.id, &row.connection);
-    if old.is_some_and(|old| !Arc::ptr_eq(&old, &new)) {
-        // Another credential may stand for another account.
-        prober.now(&row.id);
+impl Clusters {
+    fn put(&self, world: &World, row: &ClusterRow) {
+        let old = self.registry.get(&row.id);
+        let new = match (&row.reach, &self.local) {
+            (Reach::Direct(connection), _) => self.registry.put(&row.id, connection),
+            (Reach::InProcess, Some(local)) => self.registry.put_in_process(&row.id, local),
+            // Another kind of plane has left it.
+            (Reach::InProcess, None) => return self.registry.remove(&row.id),
+        };
+        if old.is_some_and(|old| !Arc::ptr_eq(&old, &new)) {
+            // Another credential may stand for another account.
+            self.prober.now(&row.id);
+        }
+        self.prober.wanted(&row.id, wanted(world, row));
     }
-    prober.wanted(&row.id, wanted(world, row));
 }
 
 /// The bound names that the cluster does not let the gateway impersonate: its admin may be about to allow them.

@@ -264,7 +264,7 @@ impl Builder {
         let usage = old.map_or_else(Arc::<Usage>::default, |row| Arc::clone(&row.usage));
         // Another address may be another cluster: what the old one published says nothing about it. Another credential for
         // the same one is asked for its names at once; until it has answered, open streams and new calls go on.
-        if old.is_some_and(|row| !row.connection.leads_where(&cluster.connection)) {
+        if old.is_some_and(|row| !row.reach.leads_where(&cluster.reach)) {
             self.published.remove(id);
         }
         let published = self.published.get(id).cloned();
@@ -293,7 +293,7 @@ impl Builder {
             Arc::new(ClusterRow {
                 id: Arc::clone(id),
                 display_name: cluster.display_name,
-                connection: cluster.connection,
+                reach: cluster.reach,
                 allow_administrator: cluster.allow_administrator,
                 limits: cluster.limits,
                 usage,
@@ -338,7 +338,7 @@ mod tests {
     use crate::{
         secret::Secret,
         world::input::{
-            Auth, Change, DataOrFile, Inputs, Names, Published,
+            Auth, Change, DataOrFile, Inputs, Names, Published, Reach,
             testing::{binding, cluster, token, user},
         },
     };
@@ -491,9 +491,9 @@ mod tests {
         builder.publish(&"c-1".into(), Published { groups: Names::Any, users: Names::Any, ..Published::default() });
         builder.next().unwrap();
         let mut rotated = inputs();
-        let mut connection = (*rotated.clusters[0].connection).clone();
+        let mut connection = (**rotated.clusters[0].reach.connection().unwrap()).clone();
         connection.auth = Auth::Token(DataOrFile::Data(Secret::new(Arc::from(&b"another"[..]))));
-        rotated.clusters[0].connection = Arc::new(connection);
+        rotated.clusters[0].reach = Reach::Direct(Arc::new(connection));
         builder.replace(rotated);
         let (world, touched) = builder.next().unwrap();
         assert!(touched.clusters.contains("c-1"));

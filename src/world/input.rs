@@ -89,7 +89,7 @@ pub struct ClusterInput {
     /// For people to read.
     pub display_name: Arc<str>,
     /// How it is reached.
-    pub connection: Arc<Connection>,
+    pub reach: Reach,
     /// Whether a credential that may do everything is accepted.
     pub allow_administrator: bool,
     /// Limits over all callers of this cluster.
@@ -131,6 +131,33 @@ pub struct LimitsInput {
     pub per_second: Option<u32>,
     /// Requests let through at once above the rate.
     pub burst: Option<u32>,
+}
+
+/// How a cluster is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Over the network.
+    Direct(Arc<Connection>),
+    /// In this process: the embedded management plane.
+    InProcess,
+}
+
+impl Reach {
+    /// Whether both reach the same server in the same way, be it with another credential.
+    pub fn leads_where(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Direct(one), Self::Direct(other)) => one.leads_where(other),
+            _ => self == other,
+        }
+    }
+
+    /// The connection, where there is one.
+    pub const fn connection(&self) -> Option<&Arc<Connection>> {
+        match self {
+            Self::Direct(connection) => Some(connection),
+            Self::InProcess => None,
+        }
+    }
 }
 
 /// How a cluster's apiserver is reached: the resolved content of one kubeconfig context.
@@ -250,8 +277,8 @@ pub(crate) mod testing {
     use std::sync::Arc;
 
     use super::{
-        Auth, BindingInput, ClusterInput, Connection, DataOrFile, LimitsInput, Names, Published, Subject, TokenInput,
-        UserInput,
+        Auth, BindingInput, ClusterInput, Connection, DataOrFile, LimitsInput, Names, Published, Reach, Subject,
+        TokenInput, UserInput,
     };
     use crate::{secret::Secret, world::TokenHash};
 
@@ -284,7 +311,7 @@ pub(crate) mod testing {
         ClusterInput {
             id: id.into(),
             display_name: id.into(),
-            connection: Arc::new(Connection {
+            reach: Reach::Direct(Arc::new(Connection {
                 https: true,
                 host: host.into(),
                 port: 6443,
@@ -294,7 +321,7 @@ pub(crate) mod testing {
                 insecure_skip_tls_verify: false,
                 proxy_url: None,
                 auth: Auth::Token(DataOrFile::Data(Secret::new(Arc::from(&b"t"[..])))),
-            }),
+            })),
             allow_administrator: false,
             limits: LimitsInput::default(),
         }

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+/// The id of the management plane as a cluster: Rancher's.
+pub const LOCAL: &str = "local";
+
 /// The role group of a template over a whole cluster: `drover:<cluster>:cluster:<template>`.
 ///
 /// It carries the cluster's identity, so that two Cluster objects never share rights.

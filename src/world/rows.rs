@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     TokenHash,
-    input::{Connection, LimitsInput, Published},
+    input::{LimitsInput, Published, Reach},
     usage::Usage,
 };
 
@@ -60,7 +60,7 @@ pub struct ClusterRow {
     /// For people to read.
     pub display_name: Arc<str>,
     /// How it is reached.
-    pub connection: Arc<Connection>,
+    pub reach: Reach,
     /// Whether a credential that may do everything is accepted.
     pub allow_administrator: bool,
     /// Limits over all its callers.

@@ -44,8 +44,9 @@ fn the_commented_example_is_whole() {
     assert_eq!(user.principal_ids.iter().map(|id| &**id).collect::<Vec<_>>(), ["local://u-alice", "x509_user://alice"]);
     assert_eq!(user.limits.in_flight, Some(100));
     let [cluster] = inputs.clusters.as_slice() else { panic!("{:?}", inputs.clusters) };
-    assert_eq!((&*cluster.connection.host, cluster.connection.port), ("kube.example.org", 6443));
-    assert!(matches!(&cluster.connection.auth, Auth::Token(DataOrFile::Data(_))));
+    let connection = cluster.reach.connection().unwrap();
+    assert_eq!((&*connection.host, connection.port), ("kube.example.org", 6443));
+    assert!(matches!(&connection.auth, Auth::Token(DataOrFile::Data(_))));
     let [binding] = inputs.bindings.as_slice() else { panic!("{:?}", inputs.bindings) };
     assert_eq!(binding.subject, Subject::User("u-alice".into()));
     assert_eq!(&*binding.name, "c-dev/alice-views");

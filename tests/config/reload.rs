@@ -47,7 +47,7 @@ fn a_changed_manifest_and_the_kubeconfig_it_names_are_noticed() {
     fs::rename(folder.path().join("kube/new"), folder.path().join("kube/a.yaml")).unwrap();
     noticed();
     let inputs = manifests::load(&folder.path().join("manifests")).unwrap();
-    assert_eq!(inputs.clusters.first().unwrap().connection.port, 2);
+    assert_eq!(inputs.clusters.first().unwrap().reach.connection().unwrap().port, 2);
 
     fs::write(
         folder.path().join("manifests/u.yaml"),

@@ -31,7 +31,7 @@ async fn review(cluster: &Arc<Cluster>, kind: &str, spec: &Value) -> Value {
     let within = Duration::from_secs(5);
     let headers = HeaderMap::new();
     let (status, answer) =
-        cluster.json(CONTROL, Method::POST, &path, headers, Some(&body), 1 << 20, within).await.unwrap();
+        cluster.json(CONTROL, Method::POST, &path, headers, None, Some(&body), 1 << 20, within).await.unwrap();
     assert!(status.is_success(), "{answer}");
     answer
 }
@@ -144,7 +144,7 @@ async fn a_real_apiserver_tells_what_may_be_impersonated() {
     let body = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview" });
     let within = Duration::from_secs(5);
     let (status, answer) =
-        cluster.json(CONTROL, Method::POST, path, as_user, Some(&body), 10_000, within).await.unwrap();
+        cluster.json(CONTROL, Method::POST, path, as_user, None, Some(&body), 10_000, within).await.unwrap();
     assert!(status.is_success(), "{answer}");
     assert_eq!(answer["status"]["userInfo"]["username"], "u-1");
 }

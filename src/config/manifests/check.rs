@@ -20,6 +20,7 @@ use crate::{
     world::{
         TokenHash,
         input::{BindingInput, Inputs, LimitsInput, TokenInput, UserInput},
+        names,
     },
 };
 
@@ -191,7 +192,7 @@ impl Check<'_> {
     }
 
     fn cluster_exists<T>(&mut self, found: &Found<T>, id: &str) {
-        if !self.clusters.contains(id) {
+        if id != names::LOCAL && !self.clusters.contains(id) {
             self.problems.push(found.problem("clusterName", format!("there is no Cluster `{id}`")));
         }
     }

@@ -98,7 +98,16 @@ async fn ask(worker: &Worker, caller: &Persona, what: &'static str, name: &str) 
         return Ok(false);
     }
     let (code, answer) = cluster
-        .json(worker.index, http::Method::POST, PATH, headers, Some(&review), MAX_ANSWER, TIMEOUT)
+        .json(
+            worker.index,
+            http::Method::POST,
+            PATH,
+            headers,
+            Some(caller.caller()),
+            Some(&review),
+            MAX_ANSWER,
+            TIMEOUT,
+        )
         .await
         .map_err(|error| Refusal::Review(Arc::clone(id), error))?;
     if code == http::StatusCode::UNAUTHORIZED {

@@ -17,7 +17,7 @@ use crate::{
         rules,
         yaml::Fault,
     },
-    world::input::{Auth, ClusterInput, Connection, DataOrFile},
+    world::input::{Auth, ClusterInput, Connection, DataOrFile, Reach},
 };
 
 impl Check<'_> {
@@ -26,6 +26,7 @@ impl Check<'_> {
         self.metadata(found, metadata, false);
         let id = &metadata.name;
         self.flaw(found, rules::cluster_id(id));
+        self.flaw(found, rules::local_cluster(id, false));
         let form = &spec.upstream.kubeconfig;
         let context = form.context.as_deref();
         let connection = match (&form.secret_ref, &form.file) {
@@ -43,7 +44,7 @@ impl Check<'_> {
         Some(ClusterInput {
             id: id.as_str().into(),
             display_name: display_name.into(),
-            connection: Arc::new(connection?),
+            reach: Reach::Direct(Arc::new(connection?)),
             allow_administrator: spec.upstream.allow_administrator,
             limits: spec.upstream.limits.into(),
         })
