@@ -6,21 +6,25 @@
 
 mod access;
 mod admission;
+pub mod bootstrap;
 mod contact;
 mod controllers;
 mod directory;
+pub mod embedded;
 mod folder;
 mod follow;
 mod install;
+mod local;
+pub mod passwords;
 mod plane;
 mod webhook;
 
 pub use self::{
-    access::DIRECTORY,
+    access::{DIRECTORY, OPERATOR},
     admission::{NoReview, review},
     contact::Contact,
     controllers::Fleet,
-    directory::{Connections, Directory},
+    directory::{Connections, Directory, Local},
     folder::{Applied, Folder, FolderError},
     install::{InstallError, Rancher, install},
     plane::{Plane, PlaneError},

@@ -7,6 +7,7 @@ pub mod admin;
 pub mod check;
 pub mod clusters;
 pub mod connection;
+pub mod local;
 pub mod observe;
 pub mod plane;
 pub mod reload;

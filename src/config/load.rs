@@ -11,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::{
     Problem, Problems,
-    server::{RateLimits, ServerConfig},
+    server::{EmbeddedPlane, Encryption, RateLimits, ServerConfig},
     units::{Period, Size},
     yaml::{self, Document},
 };
@@ -84,6 +84,19 @@ fn resolve(config: &mut ServerConfig, folder: &Path) {
     if let Some(webhook) = &mut config.audit.webhook {
         webhook.kubeconfig.iter_mut().for_each(&mut fix);
         webhook.ca_file.iter_mut().for_each(&mut fix);
+    }
+    if let Some(plane) = &mut config.management.embedded {
+        let encryption = &mut plane.encryption;
+        for path in [
+            &mut plane.data_dir,
+            &mut encryption.key_file,
+            &mut encryption.passphrase_file,
+            &mut encryption.previous_key_file,
+            &mut encryption.previous_passphrase_file,
+            &mut plane.bootstrap.password_file,
+        ] {
+            path.iter_mut().for_each(&mut fix);
+        }
     }
     if let Some(plane) = &mut config.management.kubernetes {
         fix(&mut plane.kubeconfig);
@@ -240,8 +253,19 @@ impl Check<'_> {
 
     fn management(&mut self, config: &ServerConfig) {
         let management = &config.management;
-        if management.files.is_some() && management.kubernetes.is_some() {
-            self.wrong("management.kubernetes", "expected only one of `files` and `kubernetes`, found both");
+        let named = [
+            ("files", management.files.is_some()),
+            ("kubernetes", management.kubernetes.is_some()),
+            ("embedded", management.embedded.is_some()),
+        ];
+        let named: Vec<&str> = named.into_iter().filter_map(|(name, is)| is.then_some(name)).collect();
+        if let [first, second, ..] = named.as_slice() {
+            let message = format!("expected only one of `embedded`, `kubernetes` and `files`, found `{first}` too");
+            self.wrong(&format!("management.{second}"), message);
+        }
+        if let Some(EmbeddedPlane { encryption, bootstrap, .. }) = &management.embedded {
+            self.encryption(encryption);
+            self.readable("management.embedded.bootstrap.passwordFile", bootstrap.password_file.as_deref());
         }
         let times = management.staleness;
         // A healthy plane may be silent that long; see `management::follow`.
@@ -261,6 +285,23 @@ impl Check<'_> {
         if !is_url(&webhook.url, &["https"]) {
             let expected = "expected a URL such as `https://drover.example.org:8445`, without query";
             self.wrong("management.kubernetes.webhook.url", format!("{expected}, found `{}`", webhook.url));
+        }
+    }
+
+    fn encryption(&mut self, encryption: &Encryption) {
+        const FIELD: &str = "management.embedded.encryption";
+        let Encryption { key_file, passphrase_file, previous_key_file, previous_passphrase_file } = encryption;
+        for (one, other, names) in [
+            (key_file, passphrase_file, ["keyFile", "passphraseFile"]),
+            (previous_key_file, previous_passphrase_file, ["previousKeyFile", "previousPassphraseFile"]),
+        ] {
+            let [first, second] = names;
+            if one.is_some() && other.is_some() {
+                let message = format!("expected only one of `{first}` and `{second}`, found both");
+                self.wrong(&format!("{FIELD}.{second}"), message);
+            }
+            self.readable(&format!("{FIELD}.{first}"), one.as_deref());
+            self.readable(&format!("{FIELD}.{second}"), other.as_deref());
         }
     }
 

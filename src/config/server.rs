@@ -19,7 +19,10 @@ pub use self::{
     audit::{Audit, AuditLog, AuditQueue, AuditWebhook, WhenFull},
     limits::{Drain, FailureLimits, Limits, RateLimits, Timeouts},
     listen::{Listen, Ops, Tls},
-    management::{Files, KubernetesPlane, Management, RancherMode, Staleness, Webhook},
+    management::{
+        Bootstrap, Chosen, EmbeddedPlane, Encryption, Files, KubernetesPlane, Management, RancherMode, Staleness,
+        Webhook,
+    },
     upstream::{AllowedAddress, Upstream},
 };
 use super::units::Cidr;
@@ -33,7 +36,7 @@ pub struct ServerConfig {
     pub listen: Listen,
     /// Where the people who run Drover connect: metrics, health, the admin socket.
     pub ops: Ops,
-    /// Folder of what the server itself writes: its own authority, the admin socket. Default `data`.
+    /// Folder of what the server itself writes: its own authority, the embedded management plane, the admin socket. Default `data`.
     pub data_dir: DataDir,
     /// Folder of manifests: users, tokens, clusters, bindings. Default `manifests`.
     pub manifests: Manifests,

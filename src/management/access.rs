@@ -5,21 +5,25 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 
+use super::passwords;
 use crate::modules::{self, CONFIG_IDENTITY, GROUP, Kind, Module, NAMESPACE, rule};
 
 /// Reads what the world is fed with.
 pub const DIRECTORY: &str = "drover:directory";
+/// What the commands of this machine's administrator act as: `drover token`, `drover kubeconfig`, `drover admin`.
+pub const OPERATOR: &str = "drover:operator";
 /// Holds the lease of the leader.
 pub(super) const LEADER: &str = "drover:leader";
 
 const RBAC: &str = "rbac.authorization.k8s.io";
 
-/// Roles and bindings of one identity: over the plane, and in Drover's namespace.
+/// Roles and bindings of one identity: over the plane, and in Drover's namespaces.
 #[derive(Debug)]
 pub(super) struct Access {
     pub name: String,
     everywhere: Vec<PolicyRule>,
-    at_home: Vec<PolicyRule>,
+    /// By namespace.
+    inside: Vec<(&'static str, PolicyRule)>,
 }
 
 /// The identities of Drover's parts, with the modules that are on.
@@ -33,23 +37,28 @@ pub(super) fn all(modules: &[&dyn Module]) -> Vec<Access> {
         Access {
             name: DIRECTORY.to_owned(),
             everywhere: vec![rule(GROUP, &plurals, &read)],
-            at_home: vec![rule("", &["secrets"], &read)],
+            inside: vec![(NAMESPACE, rule("", &["secrets"], &read))],
         },
         Access {
             name: CONFIG_IDENTITY.to_owned(),
             everywhere: vec![rule(GROUP, &plurals, &write), rule("", &["namespaces"], &["get", "create"])],
-            at_home: vec![rule("", &["secrets"], &write)],
+            inside: vec![(NAMESPACE, rule("", &["secrets"], &write))],
+        },
+        Access {
+            name: OPERATOR.to_owned(),
+            everywhere: vec![rule(GROUP, &plurals, &write), rule("", &["namespaces"], &["get", "create"])],
+            inside: vec![(passwords::NAMESPACE, rule("", &["secrets"], &["get", "create", "patch"]))],
         },
         Access {
             name: LEADER.to_owned(),
             everywhere: Vec::new(),
-            at_home: vec![rule("coordination.k8s.io", &["leases"], &["get", "create", "update"])],
+            inside: vec![(NAMESPACE, rule("coordination.k8s.io", &["leases"], &["get", "create", "update"]))],
         },
     ];
     all.extend(modules.iter().map(|module| Access {
         name: modules::identity(*module),
         everywhere: module.rules(),
-        at_home: Vec::new(),
+        inside: Vec::new(),
     }));
     all
 }
@@ -91,13 +100,12 @@ impl Access {
         ))
     }
 
-    /// What it may do in Drover's namespace; none where that is nothing.
-    pub(super) fn role(&self) -> Option<(Role, RoleBinding)> {
-        if self.at_home.is_empty() {
-            return None;
-        }
-        let metadata = self.metadata(Some(NAMESPACE));
-        let role = Role { metadata: metadata.clone(), rules: Some(self.at_home.clone()) };
-        Some((role, RoleBinding { metadata, role_ref: self.role_ref("Role"), subjects: Some(self.subjects()) }))
+    /// What it may do in each of Drover's namespaces.
+    pub(super) fn roles(&self) -> impl Iterator<Item = (Role, RoleBinding)> {
+        self.inside.iter().map(|(namespace, rule)| {
+            let metadata = self.metadata(Some(namespace));
+            let role = Role { metadata: metadata.clone(), rules: Some(vec![rule.clone()]) };
+            (role, RoleBinding { metadata, role_ref: self.role_ref("Role"), subjects: Some(self.subjects()) })
+        })
     }
 }

@@ -46,7 +46,13 @@ impl Fleet {
             clients.push((module, plane.client(Some(&modules::identity(module)))?));
         }
         let folder = Folder::new(plane.client(Some(CONFIG_IDENTITY))?);
-        let elector = Elector::new(plane.client(Some(access::LEADER))?, NAMESPACE, LEASE, &identity, Timing::default());
+        // Nobody else can work on a plane in this process.
+        let elector = if plane.is_shared() {
+            let client = plane.client(Some(access::LEADER))?;
+            Some(Elector::new(client, NAMESPACE, LEASE, &identity, Timing::default()))
+        } else {
+            None
+        };
         Ok(async move {
             let work = |leading: CancellationToken| {
                 let mut parts = JoinSet::new();
@@ -59,7 +65,10 @@ impl Fleet {
                 parts.spawn(write(folder.clone(), manifests.clone(), leading));
                 async move { while parts.join_next().await.is_some() {} }
             };
-            elector.lead(&stop, work).await;
+            match elector {
+                Some(elector) => elector.lead(&stop, work).await,
+                None => work(stop.clone()).await,
+            }
         })
     }
 }

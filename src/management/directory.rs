@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, Resource, api::ApiResource};
 use tokio::{sync::watch, task::JoinSet};
 
-pub use self::clusters::Connections;
+pub use self::clusters::{Connections, Local};
 use self::{
     clusters::{ClusterSink, Joined, SecretSink},
     table::Table,
@@ -32,14 +32,14 @@ pub struct Directory {
 
 impl Directory {
     /// Starts to follow those of `kinds` that the world has rows of, and the Secrets of clusters. `client` may read them, and
-    /// nothing more.
-    pub fn start(client: &Client, kinds: &[Kind], feed: &Feed) -> Self {
+    /// nothing more; `local` says how the plane itself is reached as a cluster.
+    pub fn start(client: &Client, kinds: &[Kind], feed: &Feed, local: Option<Local>) -> Self {
         let has = |plural: &str| kinds.iter().any(|kind| kind.plural() == plural);
         let [users, tokens, bindings, clusters] =
             ["users", "tokens", "clusterroletemplatebindings", "clusters"].map(has);
         let sources = [users, tokens, bindings, clusters, clusters].into_iter().filter(|on| *on).count();
         let contact = Contact::new(sources);
-        let joined = Joined::new(feed.clone());
+        let joined = Joined::new(feed.clone(), local);
         let (count, listed) = watch::channel(0);
         let count = Arc::new(count);
         let mut tasks = JoinSet::new();

@@ -14,8 +14,8 @@ use kube::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{MANAGER, access};
-use crate::modules::{Kind, Module, NAMESPACE};
+use super::{MANAGER, access, local, passwords};
+use crate::modules::{Cluster, Kind, Module, NAMESPACE};
 
 /// The longest wait for a definition to be served.
 const ESTABLISHED: Duration = Duration::from_secs(30);
@@ -86,23 +86,31 @@ pub async fn install(client: &Client, modules: &[&dyn Module], rancher: Rancher)
     for kind in &kinds {
         established(&api, (kind.crd)().name_any()).await?;
     }
-    let metadata = ObjectMeta { name: Some(NAMESPACE.to_owned()), labels: Some(labels()), ..ObjectMeta::default() };
-    apply(&Api::all(client.clone()), &Namespace { metadata, ..Namespace::default() }).await?;
+    for namespace in [NAMESPACE, passwords::NAMESPACE] {
+        let metadata = ObjectMeta { name: Some(namespace.to_owned()), labels: Some(labels()), ..ObjectMeta::default() };
+        apply(&Api::all(client.clone()), &Namespace { metadata, ..Namespace::default() }).await?;
+    }
     for access in access::all(modules) {
         if let Some((role, binding)) = access.cluster_role() {
             apply(&Api::all(client.clone()), &role).await?;
             apply(&Api::all(client.clone()), &binding).await?;
         }
-        if let Some((role, binding)) = access.role() {
-            apply(&home(client), &role).await?;
-            apply(&home(client), &binding).await?;
+        for (role, binding) in access.roles() {
+            apply(&inside(client, &role.metadata), &role).await?;
+            apply(&inside(client, &role.metadata), &binding).await?;
         }
+    }
+    if kinds.iter().any(|kind| kind.plural() == Cluster::plural(&())) {
+        local::install(client).await?;
     }
     Ok(())
 }
 
-fn home<K: Resource<DynamicType = (), Scope = NamespaceResourceScope>>(client: &Client) -> Api<K> {
-    Api::namespaced(client.clone(), NAMESPACE)
+fn inside<K>(client: &Client, metadata: &ObjectMeta) -> Api<K>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+{
+    Api::namespaced(client.clone(), metadata.namespace.as_deref().unwrap_or(NAMESPACE))
 }
 
 pub(super) async fn apply<K>(api: &Api<K>, object: &K) -> Result<(), InstallError>
@@ -124,6 +132,6 @@ async fn established(api: &Api<CustomResourceDefinition>, name: String) -> Resul
     }
 }
 
-fn failed(what: &str, error: kube::Error) -> InstallError {
+pub(super) fn failed(what: &str, error: kube::Error) -> InstallError {
     InstallError::Plane { what: what.to_owned(), error: Box::new(error) }
 }

@@ -7,6 +7,8 @@ use kube::{
     config::{KubeConfigOptions, Kubeconfig},
 };
 
+use super::embedded::Embedded;
+
 /// How long connecting to the plane may take.
 const CONNECT: Duration = Duration::from_secs(5);
 
@@ -26,6 +28,8 @@ pub enum PlaneError {
 pub enum Plane {
     /// An existing Kubernetes cluster.
     Kubernetes(Box<Config>),
+    /// In this process.
+    Embedded(Embedded),
 }
 
 impl Plane {
@@ -40,6 +44,11 @@ impl Plane {
         Ok(Self::Kubernetes(Box::new(config)))
     }
 
+    /// Whether others may work on it beside this process.
+    pub const fn is_shared(&self) -> bool {
+        matches!(self, Self::Kubernetes(_))
+    }
+
     /// A client whose calls are those of the user `identity`; `None` is the account that Drover was given, which only
     /// installs.
     ///
@@ -49,6 +58,7 @@ impl Plane {
     /// A configuration that no client can be made of.
     pub fn client(&self, identity: Option<&str>) -> Result<Client, PlaneError> {
         match self {
+            Self::Embedded(embedded) => Ok(embedded.client(identity)),
             Self::Kubernetes(config) => {
                 let mut config = Config::clone(config);
                 if let Some(identity) = identity {

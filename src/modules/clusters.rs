@@ -17,7 +17,7 @@ use super::{CONFIG_IDENTITY, Change, Context, GROUP, Kind, Limits, Managed, Modu
 use crate::{
     config::rules::{self, Flaw},
     controller::{Conditioned, GenericController, StatusCondition, WithLifecycle},
-    world::input::{ClusterInput, Connection},
+    world::input::{ClusterInput, Connection, Reach},
 };
 
 /// The module of clusters.
@@ -45,8 +45,12 @@ pub struct ClusterSpec {
     /// For people to read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// How the cluster is reached: Drover's own addition to Rancher's kind.
-    pub upstream: Upstream,
+    /// Whether it is the management plane itself: the cluster `local`, which Drover makes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub internal: bool,
+    /// How the cluster is reached, unless it is `internal`: Drover's own addition to Rancher's kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<Upstream>,
 }
 
 /// How a cluster is reached.
@@ -130,21 +134,27 @@ impl Reached {
         &self.name
     }
 
-    /// Where its kubeconfig is: one of `secretRef` and `file`.
-    pub const fn kubeconfig(&self) -> &Kubeconfig {
-        &self.spec.upstream.kubeconfig
+    /// Where its kubeconfig is: one of `secretRef` and `file`. Without one it is the management plane itself.
+    pub fn kubeconfig(&self) -> Option<&Kubeconfig> {
+        self.spec.upstream.as_ref().map(|upstream| &upstream.kubeconfig)
+    }
+
+    /// The cluster as requests see it, reached by its own kubeconfig.
+    pub fn input(&self, connection: Arc<Connection>) -> ClusterInput {
+        let administrator = self.spec.upstream.as_ref().is_some_and(|upstream| upstream.allow_administrator);
+        self.reached_by(Reach::Direct(connection), administrator)
     }
 
     /// The cluster as requests see it.
-    pub fn input(&self, connection: Arc<Connection>) -> ClusterInput {
+    pub fn reached_by(&self, reach: Reach, allow_administrator: bool) -> ClusterInput {
         let Self { name, spec } = self;
         let display_name = spec.display_name.as_deref().filter(|name| !name.is_empty()).unwrap_or(name);
         ClusterInput {
             id: name.as_str().into(),
             display_name: display_name.into(),
-            connection,
-            allow_administrator: spec.upstream.allow_administrator,
-            limits: spec.upstream.limits.unwrap_or_default().into(),
+            reach,
+            allow_administrator,
+            limits: spec.upstream.as_ref().and_then(|upstream| upstream.limits).unwrap_or_default().into(),
         }
     }
 }
@@ -153,20 +163,27 @@ impl Cluster {
     fn flaws(&self) -> Vec<Flaw> {
         const FIELD: &str = "spec.upstream.kubeconfig";
         let name = self.name_any();
-        let kubeconfig = &self.spec.upstream.kubeconfig;
-        let source = match (&kubeconfig.secret_ref, &kubeconfig.file) {
-            (Some(secret), None) if secret.namespace != NAMESPACE => {
-                let message = format!("expected `{NAMESPACE}`, found `{}`", secret.namespace);
-                Some(Flaw::new(format!("{FIELD}.secretRef.namespace"), message))
-            }
-            (Some(secret), None) if !rules::is_subdomain(&secret.name) => {
-                let message = format!("expected the name of a Secret, found `{}`", secret.name);
-                Some(Flaw::new(format!("{FIELD}.secretRef.name"), message))
-            }
-            (Some(_), None) | (None, Some(_)) => None,
-            _ => Some(Flaw::new(FIELD, "expected exactly one of `secretRef` and `file`")),
+        let source =
+            self.spec.upstream.as_ref().map(|Upstream { kubeconfig, .. }| (&kubeconfig.secret_ref, &kubeconfig.file));
+        let source = match source {
+            None if self.spec.internal => None,
+            None => Some(Flaw::new("spec.upstream", "is missing")),
+            Some(_) if self.spec.internal => Some(Flaw::new("spec.upstream", "is not for the management plane itself")),
+            Some(source) => match source {
+                (Some(secret), None) if secret.namespace != NAMESPACE => {
+                    let message = format!("expected `{NAMESPACE}`, found `{}`", secret.namespace);
+                    Some(Flaw::new(format!("{FIELD}.secretRef.namespace"), message))
+                }
+                (Some(secret), None) if !rules::is_subdomain(&secret.name) => {
+                    let message = format!("expected the name of a Secret, found `{}`", secret.name);
+                    Some(Flaw::new(format!("{FIELD}.secretRef.name"), message))
+                }
+                (Some(_), None) | (None, Some(_)) => None,
+                _ => Some(Flaw::new(FIELD, "expected exactly one of `secretRef` and `file`")),
+            },
         };
-        kind::name(&self.metadata).into_iter().chain(rules::cluster_id(&name)).chain(source).collect()
+        let id = rules::cluster_id(&name).into_iter().chain(rules::local_cluster(&name, self.spec.internal));
+        kind::name(&self.metadata).into_iter().chain(id).chain(source).collect()
     }
 
     /// The cluster, short of its kubeconfig.
@@ -186,7 +203,7 @@ impl Managed for Cluster {
     fn validate(change: &Change<'_, Self>) -> Vec<FieldError> {
         let Change { new, caller, .. } = *change;
         let mut flaws = new.flaws();
-        if let Some(file) = &new.spec.upstream.kubeconfig.file
+        if let Some(file) = new.spec.upstream.as_ref().and_then(|upstream| upstream.kubeconfig.file.as_ref())
             && caller.user != CONFIG_IDENTITY
         {
             let message = format!("`{file}`: only a manifest of the config folder may name a file");

@@ -1,7 +1,7 @@
 //! Where the world comes from: the folder of manifests itself, or a management plane that the folder is written to.
 
 use std::{
-    io,
+    io::{self, Write as _},
     path::Path,
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -13,22 +13,31 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     ServeError,
+    local::{DroverTokens, Local},
     reload::TlsFiles,
     tls,
     webhook::{self, Webhook},
     workers::Handle,
 };
 use crate::{
+    cluster::InProcess,
     config::{
+        Problem, Problems, kubeconfig,
         manifests::Reading,
-        server::{KubernetesPlane, RancherMode, ServerConfig, Staleness},
+        server::{
+            Bootstrap, Chosen, KubernetesPlane, RancherMode, ServerConfig, Staleness, Webhook as WebhookSettings,
+        },
     },
     controller::WorkQueueMetrics,
     gateway::Gateway,
-    management::{self, Connections, Directory, Plane, Rancher},
+    management::{
+        self, Connections, Directory, Plane, Rancher,
+        bootstrap::{self, Origin},
+        embedded::{Embedded, Place},
+    },
     modules::{self, Kind, Module},
     telemetry::metrics::Metrics,
-    world::{Feed, Watch},
+    world::{Feed, Watch, input::Reach},
 };
 
 /// The longest wait for the first sight of all objects.
@@ -83,22 +92,35 @@ impl Source {
 /// The management plane while the server runs.
 #[derive(Debug)]
 pub struct Managed {
+    plane: Plane,
     directory: Directory,
     stop: CancellationToken,
     controllers: tokio::task::JoinHandle<()>,
 }
 
 impl Managed {
+    /// The plane.
+    pub const fn plane(&self) -> &Plane {
+        &self.plane
+    }
+
     /// Lets the controllers finish what they do, and gives the lead back.
     pub async fn stop(self, deadline: Duration) {
         self.stop.cancel();
         if tokio::time::timeout(deadline, self.controllers).await.is_err() {
             tracing::warn!("the controllers did not end in time");
         }
+        if let Plane::Embedded(embedded) = &self.plane {
+            embedded.close().await;
+        }
     }
 
     /// Not ready, and later no service, where the plane has been silent for too long.
     pub fn watch_age(&self, staleness: Staleness, gateway: &Arc<Gateway>, handles: &Arc<[Handle]>) {
+        // A plane in this process is never out of reach.
+        if !self.plane.is_shared() {
+            return;
+        }
         let contact = self.directory.contact().clone();
         gateway.checks.add(
             "management",
@@ -131,62 +153,175 @@ impl Managed {
     }
 }
 
-/// Starts on the management plane that the config names, with `reading` of the folder; `None` for the folder itself. When this
-/// returns the world is in force.
+/// The management plane that the config names, before anything is in it.
+#[derive(Debug)]
+pub enum Opened {
+    /// The folder itself.
+    Files,
+    /// A Kubernetes API.
+    Api(Plane),
+}
+
+impl Opened {
+    /// The plane as a cluster of this process, if it is in it.
+    pub fn in_process(&self, control: &tokio::runtime::Handle) -> Option<Arc<dyn InProcess>> {
+        match self {
+            Self::Api(Plane::Embedded(embedded)) => {
+                Some(Arc::new(Local::new(embedded.server().clone(), control.clone())))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Opens the management plane that the config names.
+///
+/// # Errors
+/// A file or a kubeconfig that cannot be used.
+pub async fn open(config: &ServerConfig, world: &Watch) -> Result<Opened, ServeError> {
+    match config.management.chosen() {
+        Chosen::Files => Ok(Opened::Files),
+        Chosen::Kubernetes(settings) => Ok(Opened::Api(Plane::kubernetes(&settings.kubeconfig).await?)),
+        Chosen::Embedded(settings) => {
+            let place = Place::new(&settings, config.data_dir());
+            let kinds = kinds(&modules::enabled(&config.modules).map_err(ServeError::Modules)?);
+            let tokens = Arc::new(DroverTokens::new(world.clone()));
+            let embedded = Embedded::open(place, true, kinds, world.clone(), Some(tokens)).await?;
+            Ok(Opened::Api(Plane::Embedded(embedded)))
+        }
+    }
+}
+
+fn kinds(modules: &[&dyn Module]) -> Vec<Kind> {
+    modules.iter().flat_map(|module| module.kinds()).collect()
+}
+
+/// What runs already.
+#[derive(Clone, Copy, Debug)]
+pub struct Running<'a> {
+    /// The gateway's TLS.
+    pub files: &'a TlsFiles,
+    /// The metrics.
+    pub metrics: &'a Metrics,
+    /// Where the world is fed.
+    pub feed: &'a Feed,
+    /// The world.
+    pub world: &'a Watch,
+}
+
+/// Starts on the management plane, with `reading` of the folder; `None` for the folder itself. When this returns the world is in
+/// force.
 ///
 /// # Errors
 /// A plane that cannot be reached or used.
 pub async fn start(
     config: &ServerConfig,
+    opened: Opened,
     reading: Reading,
-    files: &TlsFiles,
-    metrics: &Metrics,
-    feed: &Feed,
-    world: &Watch,
+    running: &Running<'_>,
 ) -> Result<(Source, Option<Managed>), ServeError> {
     let modules = modules::enabled(&config.modules).map_err(ServeError::Modules)?;
-    let Some(settings) = &config.management.kubernetes else {
+    let Running { metrics, feed, .. } = *running;
+    let Opened::Api(plane) = opened else {
         let inputs = reading.result.map_err(ServeError::Config)?;
         let _ = feed.replace(inputs).await;
         return Ok((Source::Files, None));
     };
-    reading.result.map_err(ServeError::Config)?;
-    let kinds: Vec<Kind> = modules.iter().flat_map(|module| module.kinds()).collect();
-    let plane = Plane::kubernetes(&settings.kubeconfig).await?;
-    install(&plane, &modules, settings).await?;
-    let directory = Directory::start(&plane.client(Some(management::DIRECTORY))?, &kinds, feed);
+    let inputs = reading.result.map_err(ServeError::Config)?;
+    let kinds = kinds(&modules);
+    let chosen = config.management.chosen();
+    let rancher = match &chosen {
+        Chosen::Kubernetes(settings) => settings.rancher,
+        _ => RancherMode::Refuse,
+    };
+    let rancher = match rancher {
+        RancherMode::Refuse => Rancher::Refuse,
+        RancherMode::Alongside => Rancher::Alongside,
+    };
+    management::install(&plane.client(None)?, &modules, rancher).await?;
+    let has_users = kinds.iter().any(|kind| kind.plural() == "users");
+    if let Chosen::Embedded(settings) = &chosen
+        && has_users
+        && inputs.users.is_empty()
+    {
+        bootstrap(&plane, &settings.bootstrap).await?;
+    }
+    let local = local(&chosen)?;
+    let directory = Directory::start(&plane.client(Some(management::DIRECTORY))?, &kinds, feed, Some(local));
     directory.connections().replace(reading.connections);
     tokio::time::timeout(SYNC, directory.synced()).await.map_err(|_| ServeError::NotSynced(SYNC))?;
     let _ = feed.settle().await;
-    if let Some(webhook) = &settings.webhook {
-        let mut files = files.clone();
-        files.client_ca = Some(webhook.client_ca_file.clone());
-        // A broken file is told at the start.
-        files.load_mutual()?;
-        let listener = Webhook::bind(webhook.address).await;
-        let listener = listener.map_err(|error| ServeError::Listen(webhook.address.to_string(), error))?;
-        let serving = Arc::new(Webhook { files, kinds: kinds.clone(), world: world.clone() });
-        tokio::spawn(serving.serve(listener));
-        let url = format!("{}{}", webhook.url.trim_end_matches('/'), webhook::PATH);
-        management::register(&plane.client(None)?, &kinds, &url, authority(config)?).await?;
+    if let Chosen::Kubernetes(KubernetesPlane { webhook: Some(webhook), .. }) = &chosen {
+        serve_webhook(config, &plane, webhook, &kinds, running).await?;
     }
     let (manifests, inbox) = watch::channel(Arc::new(reading.objects));
     let queues = WorkQueueMetrics::new()?;
     metrics.register(Box::new(queues.clone()))?;
     let stop = CancellationToken::new();
-    let fleet = management::Fleet { plane, modules, metrics: queues, manifests: inbox, identity: identity()? };
+    let fleet =
+        management::Fleet { plane: plane.clone(), modules, metrics: queues, manifests: inbox, identity: identity()? };
     let life = fleet.run(stop.clone())?;
     let controllers = tokio::spawn(life);
     let source = Source::Plane { manifests, connections: directory.connections().clone() };
-    Ok((source, Some(Managed { directory, stop, controllers })))
+    Ok((source, Some(Managed { plane, directory, stop, controllers })))
 }
 
-async fn install(plane: &Plane, modules: &[&dyn Module], settings: &KubernetesPlane) -> Result<(), ServeError> {
-    let rancher = match settings.rancher {
-        RancherMode::Refuse => Rancher::Refuse,
-        RancherMode::Alongside => Rancher::Alongside,
+/// Makes the first administrator. A password that nobody knows yet is told on standard output, which is no log.
+async fn bootstrap(plane: &Plane, settings: &Bootstrap) -> Result<(), ServeError> {
+    let client = plane.client(Some(management::OPERATOR))?;
+    let variable = std::env::var("DROVER_BOOTSTRAP_PASSWORD").ok();
+    let made = bootstrap::once(&client, settings.password_file.as_deref(), variable.as_deref()).await?;
+    let Some(made) = made else { return Ok(()) };
+    tracing::info!(user = bootstrap::ADMIN, "the first administrator was made");
+    if made.origin == Origin::Random {
+        let told = writeln!(
+            io::stdout(),
+            "The administrator `{}` was made. Its password, shown this once: {}",
+            bootstrap::ADMIN,
+            made.password.expose()
+        );
+        told.map_err(|error| ServeError::System("cannot tell the administrator's password", error))?;
+    }
+    Ok(())
+}
+
+/// How the plane itself is reached as cluster `local`.
+fn local(chosen: &Chosen) -> Result<management::Local, ServeError> {
+    let Chosen::Kubernetes(settings) = chosen else {
+        return Ok(management::Local { reach: Reach::InProcess, allow_administrator: false });
     };
-    Ok(management::install(&plane.client(None)?, modules, rancher).await?)
+    let path = &settings.kubeconfig;
+    let unreadable = |error| ServeError::System("cannot read the management plane's kubeconfig", error);
+    let text = std::fs::read_to_string(path).map_err(unreadable)?;
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let connection = kubeconfig::connection(&text, None, kubeconfig::Origin::AdminFile(folder)).map_err(|faults| {
+        let mut problems = Problems::default();
+        for fault in faults {
+            problems.push(Problem::fault(path, fault));
+        }
+        ServeError::Config(problems)
+    })?;
+    let reach = Reach::Direct(Arc::new(connection));
+    Ok(management::Local { reach, allow_administrator: settings.allow_administrator })
+}
+
+async fn serve_webhook(
+    config: &ServerConfig,
+    plane: &Plane,
+    webhook: &WebhookSettings,
+    kinds: &[Kind],
+    running: &Running<'_>,
+) -> Result<(), ServeError> {
+    let mut files = running.files.clone();
+    files.client_ca = Some(webhook.client_ca_file.clone());
+    // A broken file is told at the start.
+    files.load_mutual()?;
+    let listener = Webhook::bind(webhook.address).await;
+    let listener = listener.map_err(|error| ServeError::Listen(webhook.address.to_string(), error))?;
+    let serving = Arc::new(Webhook { files, kinds: kinds.to_vec(), world: running.world.clone() });
+    tokio::spawn(serving.serve(listener));
+    let url = format!("{}{}", webhook.url.trim_end_matches('/'), webhook::PATH);
+    Ok(management::register(&plane.client(None)?, kinds, &url, authority(config)?).await?)
 }
 
 /// The authority of the webhook's certificate: Drover's own, unless the admin gave a certificate.

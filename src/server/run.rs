@@ -22,7 +22,12 @@ use super::{
 };
 use crate::{
     cluster::{self, Registry},
-    config::{self, Problems, address::AddressPolicy, manifests, server::Runtime, server::ServerConfig},
+    config::{
+        self, Problems,
+        address::AddressPolicy,
+        manifests,
+        server::{Chosen, Runtime, ServerConfig},
+    },
     gateway::{Gateway, Settings, Worker, impersonate::Reviews, limits},
     management, modules,
     telemetry::{self, audit::AuditLog, metrics::Metrics, ops, trace},
@@ -31,6 +36,8 @@ use crate::{
 
 /// How long the last audit events and spans may take.
 const CLOSING: Duration = Duration::from_secs(5);
+/// One answers for the embedded management plane while the other does what the server itself has to do.
+const CONTROL_THREADS: usize = 2;
 
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +69,12 @@ pub enum ServeError {
     /// The management plane cannot be used.
     #[error(transparent)]
     Install(#[from] management::InstallError),
+    /// The embedded management plane cannot be opened.
+    #[error(transparent)]
+    Embedded(#[from] management::embedded::EmbeddedError),
+    /// There is no administrator.
+    #[error(transparent)]
+    Bootstrap(#[from] management::bootstrap::BootstrapError),
     /// The management plane does not answer.
     #[error("the management plane has not shown all objects within {0:?}")]
     NotSynced(Duration),
@@ -78,8 +91,12 @@ pub fn run(config: ServerConfig) -> Result<(), ServeError> {
     let system = |what| move |error| ServeError::System(what, error);
     open_files(config.limits.max_connections);
     std::fs::create_dir_all(config.data_dir()).map_err(system("cannot make the data folder"))?;
+    if config.management.chosen() != Chosen::Files {
+        // Where it cannot be made, reading it says so.
+        let _ = std::fs::create_dir_all(config.manifests());
+    }
     let control = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
+        .worker_threads(CONTROL_THREADS)
         .thread_name("drover-control")
         .enable_all()
         .build()
@@ -112,23 +129,16 @@ async fn serve(config: Arc<ServerConfig>, control: tokio::runtime::Handle) -> Re
 
     let policy = AddressPolicy::new(&config.upstream.allowed_addresses, &[gateway_address, ops_address]);
     let publish = feed.clone();
-    let options = cluster::Options {
-        workers: count,
-        connect_timeout: config.timeouts.connect_upstream.0,
-        http1_idle: config.timeouts.idle_upstream.0,
-        http2_idle: config.timeouts.http2_idle_upstream.0,
-        address_policy: Some(Arc::new(move |host, address, port| {
-            policy.check(host, address, port).map_err(|denied| denied.to_string())
-        })),
-        ..cluster::Options::default()
-    };
-    let registry = Registry::new(control.clone(), options);
+    let registry = Registry::new(control.clone(), options(&config, policy));
     let publish: cluster::Publish = Arc::new(move |cluster, published| publish.published(cluster.into(), published));
     let interval = config.upstream.probe_interval.0;
     let prober = cluster::Prober::start(registry.clone(), control.clone(), interval, publish);
-    tokio::spawn(clusters::follow(registry.clone(), prober, feed.subscribe()));
+    let plane = plane::open(&config, &watch).await?;
+    let followed = clusters::Clusters { registry: registry.clone(), prober, local: plane.in_process(&control) };
+    tokio::spawn(clusters::follow(followed, feed.subscribe()));
     // In force before the first connection is taken.
-    let (source, managed) = plane::start(&config, reading, &files, &metrics, &feed, &watch).await?;
+    let running = plane::Running { files: &files, metrics: &metrics, feed: &feed, world: &watch };
+    let (source, managed) = plane::start(&config, plane, reading, &running).await?;
 
     let checks = Arc::new(ops::Checks::new());
     let gateway = Arc::new(Gateway {
@@ -163,7 +173,9 @@ async fn serve(config: Arc<ServerConfig>, control: tokio::runtime::Handle) -> Re
         managed.watch_age(config.management.staleness, &gateway, &handles);
     }
     tokio::spawn(ops::serve(ops_listener, Arc::clone(&checks), Arc::clone(&metrics)));
-    tokio::spawn(admin::serve(admin_listener, Arc::clone(&handles)));
+    let admin =
+        admin::Admin { workers: Arc::clone(&handles), plane: managed.as_ref().map(|managed| managed.plane().clone()) };
+    tokio::spawn(admin.serve(admin_listener)?);
     let (changed, inbox) = mpsc::channel(1);
     let _watcher = config::reload::Watcher::start(&config, move || {
         // One that waits is enough: the files are read after it.
@@ -192,6 +204,20 @@ async fn serve(config: Arc<ServerConfig>, control: tokio::runtime::Handle) -> Re
     tokio::join!(audit.close(CLOSING), gateway.tracer.close(CLOSING));
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What holds for every cluster.
+fn options(config: &ServerConfig, policy: AddressPolicy) -> cluster::Options {
+    cluster::Options {
+        workers: config.workers().get(),
+        connect_timeout: config.timeouts.connect_upstream.0,
+        http1_idle: config.timeouts.idle_upstream.0,
+        http2_idle: config.timeouts.http2_idle_upstream.0,
+        address_policy: Some(Arc::new(move |host, address, port| {
+            policy.check(host, address, port).map_err(|denied| denied.to_string())
+        })),
+        ..cluster::Options::default()
+    }
 }
 
 /// Raises the number of files that this process may have open to what the system lets it: the soft limit is mostly that of a

@@ -59,6 +59,7 @@ pub fn write(place: &Place, port: u16, upstream: u16, options: &Options) -> Resu
         "drain": {"delay": "0s", "deadline": "1s"},
         // The bench's own failed credentials must not be held against its one address.
         "limits": {"unauthenticated": {"perSecond": 0}},
+        "management": {"files": {}},
     });
     overlay(&mut config, &options.config);
     let file = dir.join("drover.yaml");

@@ -23,7 +23,7 @@ use crate::{
     secret::Secret,
     world::{
         Feed,
-        input::{Change, ClusterInput, Connection},
+        input::{Change, ClusterInput, Connection, Reach},
     },
 };
 
@@ -39,8 +39,18 @@ struct Parts {
     clusters: BTreeMap<Arc<str>, Reached>,
     secrets: BTreeMap<String, Values>,
     files: HashMap<String, Arc<Connection>>,
+    local: Option<Local>,
     /// Whether the Secrets have been listed: before that a missing one says nothing.
     known: bool,
+}
+
+/// How the management plane itself is reached as a cluster.
+#[derive(Clone, Debug)]
+pub struct Local {
+    /// How.
+    pub reach: Reach,
+    /// Whether a credential that may do everything there is accepted.
+    pub allow_administrator: bool,
 }
 
 /// Takes the connections of clusters whose kubeconfigs are files of the admin's: no object of the plane can say what is in a
@@ -62,7 +72,10 @@ impl Connections {
             return;
         }
         parts.files = files;
-        let by_file = parts.clusters.iter().filter(|(_, cluster)| cluster.kubeconfig().file.is_some());
+        let by_file = parts
+            .clusters
+            .iter()
+            .filter(|(_, cluster)| cluster.kubeconfig().is_some_and(|kubeconfig| kubeconfig.file.is_some()));
         let ids: Vec<_> = by_file.map(|(id, _)| Arc::clone(id)).collect();
         for id in &ids {
             parts.tell(id);
@@ -71,9 +84,9 @@ impl Connections {
 }
 
 impl Joined {
-    pub(super) fn new(feed: Feed) -> Self {
+    pub(super) fn new(feed: Feed, local: Option<Local>) -> Self {
         let (clusters, secrets, files) = (BTreeMap::new(), BTreeMap::new(), HashMap::new());
-        Self(Arc::new(Mutex::new(Parts { feed, clusters, secrets, files, known: false })))
+        Self(Arc::new(Mutex::new(Parts { feed, clusters, secrets, files, local, known: false })))
     }
 
     pub(super) fn connections(&self) -> Connections {
@@ -104,7 +117,11 @@ impl Parts {
 
     /// A cluster's row, or none where its kubeconfig is missing or not as it should be.
     fn row(&self, cluster: &Reached) -> Option<ClusterInput> {
-        let connection = match cluster.kubeconfig() {
+        let Some(kubeconfig) = cluster.kubeconfig() else {
+            let Local { reach, allow_administrator } = self.local.clone()?;
+            return Some(cluster.reached_by(reach, allow_administrator));
+        };
+        let connection = match kubeconfig {
             Kubeconfig { secret_ref: Some(reference), context, .. } => {
                 let value = self.secrets.get(&reference.name).and_then(|values| values.get(reference.key()));
                 connection(value, context.as_deref()).map(Arc::new)
@@ -206,8 +223,10 @@ impl SecretSink {
         if parts.secrets.get(&name) == values.as_ref() {
             return;
         }
-        let refers =
-            |cluster: &Reached| cluster.kubeconfig().secret_ref.as_ref().is_some_and(|secret| secret.name == name);
+        let refers = |cluster: &Reached| {
+            let secret = cluster.kubeconfig().and_then(|kubeconfig| kubeconfig.secret_ref.as_ref());
+            secret.is_some_and(|secret| secret.name == name)
+        };
         let ids: Vec<_> =
             parts.clusters.iter().filter(|(_, cluster)| refers(cluster)).map(|(id, _)| Arc::clone(id)).collect();
         match values {
