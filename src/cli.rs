@@ -1,9 +1,12 @@
 //! The command line: one file a command. Results go to standard output, errors to standard error as `error: …`.
 
+mod admin;
+mod backup;
 mod cluster;
 mod config;
 mod inputs;
 mod kubeconfig;
+mod operator;
 mod serve;
 mod streams;
 mod token;
@@ -46,6 +49,10 @@ enum Command {
     Cluster(cluster::Cluster),
     #[command(subcommand)]
     Streams(streams::Streams),
+    Backup(backup::Backup),
+    Restore(backup::Restore),
+    #[command(subcommand)]
+    Admin(admin::Admin),
     Version(version::Version),
 }
 
@@ -65,6 +72,15 @@ struct Failure(String);
 impl Failure {
     fn new(text: impl std::fmt::Display) -> Self {
         Self(text.to_string())
+    }
+
+    /// An error with its causes.
+    fn caused(error: impl std::error::Error) -> Self {
+        let causes = std::iter::successors(error.source(), |error| error.source());
+        Self(causes.fold(error.to_string(), |text, cause| {
+            let cause = cause.to_string();
+            if text.ends_with(&cause) { text } else { format!("{text}: {cause}") }
+        }))
     }
 }
 
@@ -91,6 +107,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Kubeconfig(command) => command.run(),
         Command::Cluster(command) => command.run(),
         Command::Streams(command) => command.run(),
+        Command::Backup(command) => command.run(),
+        Command::Restore(command) => command.run(),
+        Command::Admin(command) => command.run(),
         Command::Version(command) => command.run(),
     };
     match result {

@@ -55,10 +55,10 @@ impl Cluster {
 
 impl Rbac {
     fn run(self) -> Result<(), Failure> {
-        let (_, inputs) = inputs::load(&self.file)?;
+        let (_, inputs) = inputs::current(&self.file)?;
         let id = match (&self.cluster, inputs.clusters.as_slice()) {
             (Some(id), clusters) if clusters.iter().any(|cluster| *cluster.id == **id) => id.clone(),
-            (Some(id), _) => return Err(Failure(format!("--cluster: no Cluster `{id}` among the manifests"))),
+            (Some(id), _) => return Err(Failure(format!("--cluster: no Cluster `{id}`"))),
             (None, [only]) => only.id.to_string(),
             (None, _) => return Err(Failure::new("--cluster: there is more than one, say which")),
         };

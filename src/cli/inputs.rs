@@ -1,9 +1,17 @@
 //! The files, as commands read them that do not serve.
 
-use super::{ConfigFile, Failure};
+use std::sync::Arc;
+
+use kube::{Api, api::ListParams};
+
+use super::{
+    ConfigFile, Failure,
+    operator::{self, Operator},
+};
 use crate::{
-    config::{self, ServerConfig, manifests},
-    world::input::{Inputs, Subject, TokenInput, UserInput},
+    config::{self, ServerConfig, manifests, server::Chosen},
+    modules::{Binding, Cluster, Token, User},
+    world::input::{Inputs, Reach, Subject, TokenInput, UserInput},
 };
 
 /// The server's file and what its manifests say.
@@ -11,6 +19,52 @@ pub(super) fn load(file: &ConfigFile) -> Result<(ServerConfig, Inputs), Failure>
     let config = config::load(&file.config).map_err(Failure::new)?;
     let inputs = manifests::load(config.manifests()).map_err(Failure::new)?;
     Ok((config, inputs))
+}
+
+/// The server's file, and what is there now: the objects of the management plane, and over them the manifests, which may not be
+/// there yet. A plane that has never run has none.
+pub(super) fn current(file: &ConfigFile) -> Result<(ServerConfig, Inputs), Failure> {
+    let (config, mut inputs) = load(file)?;
+    let there = operator::is_served(&config.admin_socket())
+        || operator::place(&config).is_ok_and(|place| place.file().exists());
+    if config.management.chosen() == Chosen::Files || !there {
+        return Ok((config, inputs));
+    }
+    let plane = operator::runtime()?.block_on(async {
+        let operator = Operator::reach(&config).await?;
+        let read = of_plane(&operator).await;
+        operator.close().await;
+        read
+    })?;
+    join(&mut inputs.users, plane.users, |user| &user.name);
+    join(&mut inputs.tokens, plane.tokens, |token| &token.name);
+    join(&mut inputs.clusters, plane.clusters, |cluster| &cluster.id);
+    join(&mut inputs.bindings, plane.bindings, |binding| &binding.name);
+    Ok((config, inputs))
+}
+
+/// Adds those of `more` that are not there by name.
+fn join<T>(all: &mut Vec<T>, more: Vec<T>, name: impl Fn(&T) -> &Arc<str>) {
+    let new = more.into_iter().filter(|item| all.iter().all(|there| name(there) != name(item))).collect::<Vec<_>>();
+    all.extend(new);
+}
+
+/// The same of the management plane.
+async fn of_plane(operator: &Operator) -> Result<Inputs, Failure> {
+    let client = &operator.client;
+    let params = ListParams::default();
+    let users = Api::<User>::all(client.clone()).list(&params).await.map_err(Failure::new)?;
+    let tokens = Api::<Token>::all(client.clone()).list(&params).await.map_err(Failure::new)?;
+    let clusters = Api::<Cluster>::all(client.clone()).list(&params).await.map_err(Failure::new)?;
+    let bindings = Api::<Binding>::all(client.clone()).list(&params).await.map_err(Failure::new)?;
+    // One that cannot be read gives nothing, as in the server. How a cluster is reached is not asked here.
+    let reached = clusters.iter().filter_map(|cluster| cluster.reached().ok());
+    Ok(Inputs {
+        users: users.iter().filter_map(|user| user.input().ok()).collect(),
+        tokens: tokens.iter().filter_map(|token| token.input().ok()).collect(),
+        clusters: reached.map(|cluster| cluster.reached_by(Reach::InProcess, false)).collect(),
+        bindings: bindings.iter().filter_map(|binding| binding.input().ok()).collect(),
+    })
 }
 
 /// The tokens of `user`.

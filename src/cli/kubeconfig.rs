@@ -6,15 +6,22 @@ use std::{
     io::{self, Read, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{ConfigFile, Failure, inputs, print};
+use super::{
+    ConfigFile, Failure, inputs, operator, print,
+    token::{self, New, NewToken, parse_ttl},
+};
 use crate::{
-    config::ServerConfig,
+    config::{
+        self,
+        server::{Chosen, ServerConfig},
+    },
     server::{
         addresses::{self, Addresses},
         tls::CA_FILE,
@@ -29,6 +36,9 @@ Example:
   drover token create --user u-alice --write manifests > alice.token
   drover kubeconfig --user u-alice --token-file alice.token -o alice.kubeconfig
   kubectl --kubeconfig alice.kubeconfig get pods
+For the first administrator, with a new token of the management plane:
+  drover kubeconfig --user admin --new-token 8h -o admin.kubeconfig
+  kubectl --kubeconfig admin.kubeconfig get users.management.cattle.io
 With the token in no file:
   drover token create --user u-alice --write manifests |
     drover kubeconfig --user u-alice --token-stdin -o alice.kubeconfig")]
@@ -44,6 +54,9 @@ pub(super) struct Kubeconfig {
     /// Reads the user's token on standard input, as `--token-file -` does.
     #[arg(long, conflicts_with = "token_file")]
     token_stdin: bool,
+    /// Makes a token in the management plane that lives so long, such as `8h`, and writes it.
+    #[arg(long, value_name = "TTL", value_parser = parse_ttl, conflicts_with_all = ["token_file", "token_stdin"])]
+    new_token: Option<Duration>,
     /// The gateway's URL. Default: `listen.publicUrl`, else the address that the running server wrote down.
     #[arg(long, value_name = "URL")]
     server: Option<String>,
@@ -54,9 +67,14 @@ pub(super) struct Kubeconfig {
 
 impl Kubeconfig {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let (config, inputs) = inputs::load(&self.file)?;
+        let made = self.new_token.map(|ttl| self.make_token(ttl)).transpose()?;
+        let (config, inputs) = inputs::current(&self.file)?;
         if !inputs.users.iter().any(|user| *user.name == *self.user) {
-            return Err(Failure(format!("--user: no User `{}` among the manifests", self.user)));
+            let place = match config.management.chosen() {
+                Chosen::Files => "among the manifests",
+                _ => "among the manifests and in the management plane",
+            };
+            return Err(Failure(format!("--user: no User `{}` {place}", self.user)));
         }
         let (option, file) = match self.token_file {
             Some(file) => ("--token-file", Some(file)),
@@ -68,6 +86,7 @@ impl Kubeconfig {
         {
             return Err(Failure(format!("{option}: it is no token of User `{}`", self.user)));
         }
+        let token = token.or(made);
         let server = match self.server {
             Some(server) => server.trim_end_matches('/').to_owned(),
             None => server_url(&config)?,
@@ -82,6 +101,18 @@ impl Kubeconfig {
         let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
         file.and_then(|mut file| file.write_all(text.as_bytes()))
             .map_err(|error| Failure(format!("{}: {error}", path.display())))
+    }
+}
+
+impl Kubeconfig {
+    /// A new token, made in the management plane.
+    fn make_token(&self, ttl: Duration) -> Result<String, Failure> {
+        let config = config::load(&self.file.config).map_err(Failure::new)?;
+        let wanted =
+            NewToken { user: &self.user, ttl: Some(ttl), description: "of drover kubeconfig", ..NewToken::default() };
+        let New { text, manifest } = New::make(&wanted)?;
+        operator::runtime()?.block_on(token::apply(&config, &manifest))?;
+        Ok(text)
     }
 }
 

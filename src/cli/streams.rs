@@ -1,13 +1,10 @@
 //! `drover streams`.
 
 use clap::{Args, Subcommand};
-use http::{Method, Request};
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::{body::Bytes, client::conn::http1};
-use hyper_util::rt::TokioIo;
+use http::Method;
 use serde_json::Value;
 
-use super::{ConfigFile, Failure, print};
+use super::{ConfigFile, Failure, operator, print};
 use crate::config;
 
 /// Shows and ends the open streams of the running server: watches, followed logs, upgraded connections.
@@ -81,26 +78,5 @@ fn table(streams: &Value) -> String {
 
 fn call(file: &ConfigFile, method: Method, path: &str) -> Result<Value, Failure> {
     let config = config::load(&file.config).map_err(Failure::new)?;
-    let socket = config.admin_socket();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (status, body) = runtime
-        .block_on(async {
-            let stream = tokio::net::UnixStream::connect(&socket).await?;
-            let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-            tokio::spawn(connection);
-            let mut request = Request::new(Empty::<Bytes>::new());
-            *request.method_mut() = method;
-            *request.uri_mut() = path.parse()?;
-            let response = sender.send_request(request).await?;
-            let status = response.status();
-            let body = Limited::new(response.into_body(), 256 << 20).collect().await?.to_bytes();
-            Ok::<_, Box<dyn std::error::Error + Send + Sync>>((status, body))
-        })
-        .map_err(|error| Failure(format!("the server does not answer at {}: {error}", socket.display())))?;
-    let value: Value = serde_json::from_slice(&body).map_err(Failure::new)?;
-    if status.is_success() {
-        return Ok(value);
-    }
-    let message = value.get("message").and_then(Value::as_str).unwrap_or("the server refuses");
-    Err(Failure::new(message))
+    operator::runtime()?.block_on(operator::call(&config.admin_socket(), method, path, None))
 }
