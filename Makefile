@@ -3,17 +3,22 @@
 SHELL := /bin/bash
 SERVERS := crates/kit/servers/build.sh
 
-.PHONY: help run test lint fmt doc bench fuzz soak dev-cluster servers deny
+.PHONY: help run demo test lint fmt doc bench fuzz soak dev-cluster servers deny
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t16
 
-run: servers ## a gateway in front of a real kube-apiserver, with what to type
+run: ## Drover by itself, with an administrator's kubeconfig and what to type
+	cargo build --locked --bin drover
+	deploy/dev/run.sh target/debug/drover .dev/run
+
+dev-cluster: servers ## a real cluster, added to the Drover that `make run` runs
+	cargo build --locked --bin drover
+	cargo run --locked --quiet -p drover-kit --bin dev-cluster -- --dir .dev --register target/debug/drover --config .dev/run/drover.yaml
+
+demo: servers ## a gateway in front of two real clusters, from manifests alone, with people who may more and less
 	cargo build --locked --bin drover
 	cargo run --locked --quiet -p drover-kit --bin dev-cluster -- --gateway target/debug/drover --dir .dev --clusters 2
-
-dev-cluster: servers ## a real cluster alone; prints its kubeconfig
-	cargo run --locked --quiet -p drover-kit --bin dev-cluster -- --dir .dev --hold
 
 test: lint servers ## everything: format, lints, licences, docs, all tests
 	cargo build --locked --workspace --all-targets

@@ -1,13 +1,13 @@
-//! Real clusters for a person: `make dev-cluster`, and `make run` with a gateway in front of them.
+//! Real clusters for a person: `make dev-cluster`, and `make demo` with a gateway in front of them.
 //!
 //! ```text
-//! dev-cluster [--dir .dev] [--clusters N] [--gateway BINARY] [--hold]
+//! dev-cluster [--dir .dev] [--clusters N] [--gateway BINARY [--hold] | --register BINARY --config FILE]
 //! ```
 //!
 //! Starts N clusters (one unless told), each with a node and a running pod `web`, writes an administrator's kubeconfig
 //! for each into the folder, and stays until Ctrl-C. With `--gateway` it also writes a config folder for a gateway
 //! before them, applies what `drover cluster rbac` prints, and runs the gateway; with `--hold` it leaves running the
-//! gateway to you.
+//! gateway to you. With `--register` it adds them to the server that runs with that file, as its administrator: `make run`.
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -25,7 +25,8 @@ use std::{
 
 use kit::{
     cluster::RealCluster,
-    gateway::{ConfigFolder, Gateway},
+    gateway::{ConfigFolder, Gateway, run},
+    kubectl::Kubectl,
 };
 use serde_json::json;
 use tokio::{
@@ -46,12 +47,16 @@ struct Options {
     clusters: usize,
     drover: Option<PathBuf>,
     hold: bool,
+    register: Option<PathBuf>,
+    config: PathBuf,
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let Some(options) = options() else {
-        println!("usage: dev-cluster [--dir .dev] [--clusters N] [--gateway BINARY] [--hold]");
+        println!(
+            "usage: dev-cluster [--dir .dev] [--clusters N] [--gateway BINARY [--hold] | --register BINARY --config FILE]"
+        );
         std::process::exit(2);
     };
     fs::create_dir_all(&options.dir).unwrap_or_else(|e| panic!("{}: {e}", options.dir.display()));
@@ -74,6 +79,11 @@ async fn main() {
             gateway = Some(run_gateway(&dir, &clusters, drover, folder).await);
         }
     }
+    if let Some(drover) = &options.register {
+        for cluster in &clusters {
+            register(&dir, cluster, drover, &options.config).await;
+        }
+    }
     println!("\nCtrl-C ends it all.");
     let mut terminate = signal(SignalKind::terminate()).expect("a signal handler");
     let gone = async {
@@ -94,7 +104,14 @@ async fn main() {
 }
 
 fn options() -> Option<Options> {
-    let mut options = Options { dir: PathBuf::from(".dev"), clusters: 1, drover: None, hold: false };
+    let mut options = Options {
+        dir: PathBuf::from(".dev"),
+        clusters: 1,
+        drover: None,
+        hold: false,
+        register: None,
+        config: PathBuf::from(".dev/run/drover.yaml"),
+    };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
@@ -102,6 +119,8 @@ fn options() -> Option<Options> {
             "--clusters" => options.clusters = args.next()?.parse().ok().filter(|&n| n > 0)?,
             "--gateway" => options.drover = Some(args.next()?.into()),
             "--hold" => options.hold = true,
+            "--register" => options.register = Some(args.next()?.into()),
+            "--config" => options.config = args.next()?.into(),
             _ => return None,
         }
     }
@@ -141,6 +160,7 @@ async fn configure(dir: &Path, clusters: &[RealCluster], drover: &Path) -> Confi
             "upstream": {"allowedAddresses": ["127.0.0.0/8"], "probeInterval": "2s"},
             "telemetry": {"log": {"format": "text"}},
             "drain": {"delay": "0s", "deadline": "2s"},
+            "management": {"files": {}},
         }),
     );
     fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).expect("the folder is ours");
@@ -188,6 +208,36 @@ async fn run_gateway(dir: &Path, clusters: &[RealCluster], drover: &Path, folder
         println!("  kubectl config get-contexts");
     }
     gateway
+}
+
+/// Adds a cluster to the server that runs with `config`, with kubectl alone, as its administrator would.
+async fn register(dir: &Path, cluster: &RealCluster, drover: &Path, config: &Path) {
+    let config = config.display().to_string();
+    let ask = |args: &[&str]| run(drover, &[args, &["--config", &config]].concat()).ok();
+    let local = Kubectl::new(&ask(&["kubeconfig", "--user", "admin", "--new-token", "1h"]));
+    let id = id(cluster);
+    let token = cluster.service_account_token(NAMESPACE, ACCOUNT).await;
+    let group = "management.cattle.io/v3";
+    let secret = json!({"namespace": NAMESPACE, "name": id});
+    let upstream = json!({"kubeconfig": {"secretRef": secret}});
+    let objects = json!([
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": id}},
+        {"apiVersion": "v1", "kind": "Secret", "metadata": secret,
+            "stringData": {"kubeconfig": cluster.kubeconfig_with_token(&token)}},
+        {"apiVersion": group, "kind": "Cluster", "metadata": {"name": id},
+            "spec": {"displayName": cluster.name(), "upstream": upstream}},
+        {"apiVersion": group, "kind": "ClusterRoleTemplateBinding", "metadata": {"name": "admin", "namespace": id},
+            "clusterName": id, "roleTemplateName": "cluster-admin", "userName": "admin"},
+    ]);
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string();
+    local.run_with_input(&["apply", "--server-side", "--force-conflicts", "-f", "-"], list).await.ok();
+    cluster.apply(&ask(&["cluster", "rbac", "--cluster", &id])).await;
+    let output = dir.join("admin.kubeconfig").display().to_string();
+    ask(&["kubeconfig", "--user", "admin", "--new-token", "24h", "--output", &output]);
+    println!("\nThe server that runs with {config} has it as {id}; its administrator types");
+    println!("  export KUBECONFIG={output}");
+    println!("  kubectl --context {} get pods -A", cluster.name());
+    println!("  kubectl --context {} exec -it web -- sh", cluster.name());
 }
 
 fn id(cluster: &RealCluster) -> String {
