@@ -23,7 +23,7 @@ use crate::{
 async fn start(plane: &Plane) -> (Directory, Watch) {
     let kinds: Vec<Kind> = modules::all().iter().flat_map(|module| module.kinds()).collect();
     let (feed, watch) = Publisher::start().unwrap();
-    let directory = Directory::start(&plane.plane().client(Some(DIRECTORY)).unwrap(), &kinds, &feed);
+    let directory = Directory::start(&plane.plane().client(Some(DIRECTORY)).unwrap(), &kinds, &feed, None);
     tokio::time::timeout(Duration::from_secs(20), directory.synced()).await.expect("all is listed");
     feed.settle().await.unwrap();
     (directory, watch)
@@ -78,7 +78,7 @@ pub async fn a_change_in_the_plane_is_a_change_of_the_world(plane: &Plane) {
     assert!(row.uid.is_some());
     assert_eq!(&*now.token(&TokenHash::of("token-a")).expect("the token").user, "u-a");
     let reached = now.cluster("c-a").expect("the cluster");
-    assert_eq!(reached.connection.host, "one.example.org");
+    assert_eq!(reached.reach.connection().unwrap().host, "one.example.org");
     assert!(reached.binds(row.subjects.iter().copied()));
     assert!(directory.contact().age() < Duration::from_secs(25));
 
@@ -88,7 +88,9 @@ pub async fn a_change_in_the_plane_is_a_change_of_the_world(plane: &Plane) {
     let secrets = Api::<Secret>::namespaced(client.clone(), "drover-system");
     patch(&secrets, "c-a", json!({"stringData": {"kubeconfig": kubeconfig("two.example.org")}})).await;
     world(&watch, "the new address", |world| {
-        world.cluster("c-a").is_some_and(|cluster| cluster.connection.host == "two.example.org")
+        world
+            .cluster("c-a")
+            .is_some_and(|cluster| cluster.reach.connection().is_some_and(|reached| reached.host == "two.example.org"))
     })
     .await;
     let bindings = Api::<Binding>::namespaced(client.clone(), "c-a");
@@ -110,7 +112,7 @@ pub async fn a_change_in_the_plane_is_a_change_of_the_world(plane: &Plane) {
     let clusters = Api::<Cluster>::all(client.clone());
     let by_file = json!({"spec": {"upstream": {"kubeconfig": {"secretRef": null, "file": "c-a.kubeconfig"}}}});
     patch(&clusters, "c-a", by_file).await;
-    let connection = (*reached.connection).clone();
+    let connection = (**reached.reach.connection().unwrap()).clone();
     directory.connections().replace([("c-a".to_owned(), Arc::new(connection))].into());
     world(&watch, "the file's connection", |world| world.cluster("c-a").is_some()).await;
     directory.connections().replace([].into());
@@ -123,11 +125,11 @@ pub async fn the_world_outlives_a_restart_of_the_plane_and_misses_nothing(plane:
     fill(&client).await;
     let (directory, watch) = start(plane).await;
     let before = watch.load();
-    plane.cluster.kill_apiserver();
+    plane.cluster().kill_apiserver();
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(directory.contact().age() >= Duration::from_secs(1));
     assert!(watch.load().user("u-a").is_some());
-    plane.cluster.start_again().await;
+    plane.cluster().start_again().await;
     Api::<User>::all(client.clone()).delete("u-a", &DeleteParams::default()).await.unwrap();
     create::<User>(&client, user("u-b")).await;
     let now = world(&watch, "the changes after the restart", |world| {

@@ -80,10 +80,10 @@ pub async fn a_leader_that_is_cut_off_stops_before_the_next_one_starts(plane: &P
     let together = Arc::default();
     let first = candidate(plane, "first", &together);
     wait::until_true("the first to lead", || first.leads()).await;
-    plane.cluster.freeze();
+    plane.cluster().freeze();
     wait::until_true("the first to give up", || !first.leads()).await;
     let second = candidate(plane, "second", &together);
-    plane.cluster.thaw();
+    plane.cluster().thaw();
     // Whichever it is: the candidate itself asserts that it leads alone.
     wait::until_true("one to lead", || first.leads() || second.leads()).await;
     for candidate in [first, second] {

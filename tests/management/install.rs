@@ -4,6 +4,7 @@ use drover::{
     management::{self, DIRECTORY, InstallError, Rancher},
     modules::{self, Clusters, Module, Settings, Tokens, User, Users},
 };
+use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Api, CustomResourceExt as _,
@@ -22,7 +23,7 @@ pub async fn the_kinds_are_served_with_their_columns_and_strict_fields(plane: &P
     plane.install().await;
     let client = plane.admin();
     create::<User>(&client, user("u-a")).await;
-    let kubectl = plane.cluster.admin_kubectl();
+    let kubectl = plane.kubectl();
     let table = kubectl.run(&["get", "users.management.cattle.io"]).await.ok();
     assert!(table.starts_with("NAME   USERNAME   DISPLAY NAME   ENABLED   AGE"), "{table}");
     let wrong = "apiVersion: management.cattle.io/v3\nkind: User\nmetadata: {name: u-b}\nusernames: b\n";
@@ -58,10 +59,9 @@ pub async fn a_part_of_drover_may_do_no_more_than_its_rules_say(plane: &Plane) {
     plane.install().await;
     let review = async |identity: &str, verb: &str, group: &str, resource: &str, namespace: &str| {
         let attributes = json!({"verb": verb, "group": group, "resource": resource, "namespace": namespace});
-        let review = json!({"spec": {"user": identity, "resourceAttributes": attributes}});
-        let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
-        let (_, answer) = plane.cluster.request("POST", path, Some(&review)).await;
-        answer["status"]["allowed"] == true
+        let spec = json!({"user": identity, "groups": ["system:authenticated"], "resourceAttributes": attributes});
+        let review: SubjectAccessReview = create(&plane.admin(), json!({"metadata": {}, "spec": spec})).await;
+        review.status.unwrap().allowed
     };
     let group = modules::GROUP;
     let users = modules::identity(&Users);

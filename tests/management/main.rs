@@ -8,26 +8,39 @@
     reason = "a test fails by panicking"
 )]
 
+mod attacks;
+mod backup;
+mod bootstrap;
 mod controllers;
 mod directory;
 mod election;
 mod folder;
 mod install;
+mod local;
 mod plane;
+mod scene;
 mod server;
 mod webhook;
 
-/// Makes a test of each function for each plane.
-macro_rules! on_every_plane {
-    ($($room:ident::$test:ident),* $(,)?) => {
-        mod on_kubernetes {
+/// Makes a test of each function for one plane.
+macro_rules! on {
+    ($plane:ident, $house:ident: $($room:ident::$test:ident),* $(,)?) => {
+        mod $house {
             $(
                 #[tokio::test]
                 async fn $test() {
-                    crate::$room::$test(&crate::plane::Plane::kubernetes().await).await;
+                    crate::$room::$test(&crate::plane::Plane::$plane().await).await;
                 }
             )*
         }
+    };
+}
+
+/// Makes a test of each function for each plane.
+macro_rules! on_every_plane {
+    ($($tests:tt)*) => {
+        on!(kubernetes, on_kubernetes: $($tests)*);
+        on!(embedded, on_embedded: $($tests)*);
     };
 }
 
@@ -36,12 +49,18 @@ on_every_plane!(
     controllers::a_cluster_gets_a_namespace_that_goes_with_it_and_its_bindings,
     controllers::a_user_takes_its_tokens_and_bindings_along,
     directory::a_change_in_the_plane_is_a_change_of_the_world,
-    directory::the_world_outlives_a_restart_of_the_plane_and_misses_nothing,
     election::one_leads_and_the_next_takes_over_at_once_when_it_stops,
-    election::a_leader_that_is_cut_off_stops_before_the_next_one_starts,
     folder::manifests_are_applied_and_pruned_with_their_files,
     folder::a_pruned_object_that_others_own_too_loses_the_folders_fields_only,
     install::the_kinds_are_served_with_their_columns_and_strict_fields,
     install::another_ones_kinds_are_refused_and_left_alone,
     install::a_part_of_drover_may_do_no_more_than_its_rules_say,
+    bootstrap::the_first_administrator_is_made_once_and_whole,
+);
+
+// A plane in this process is never out of reach.
+on!(
+    kubernetes, on_kubernetes_alone:
+    directory::the_world_outlives_a_restart_of_the_plane_and_misses_nothing,
+    election::a_leader_that_is_cut_off_stops_before_the_next_one_starts,
 );

@@ -1,16 +1,32 @@
 //! The planes that the tests run on.
 
+use std::sync::Arc;
+
+use apiserver::{Caller, MASTERS};
 use drover::{
-    management::{self, Rancher},
+    config::server::EmbeddedPlane,
+    management::{
+        self, Rancher,
+        embedded::{Embedded, Place},
+    },
     modules::{self, Module},
+    world::Publisher,
 };
-use kit::cluster::RealCluster;
+use kit::{cluster::RealCluster, kubectl::Kubectl};
 use kube::Client;
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
 
 /// A fresh management plane.
 pub struct Plane {
-    pub cluster: RealCluster,
     plane: management::Plane,
+    house: House,
+}
+
+enum House {
+    Kubernetes(Box<RealCluster>),
+    Embedded { kubectl: Kubectl, _folder: TempDir },
 }
 
 impl Plane {
@@ -21,7 +37,38 @@ impl Plane {
 
     pub async fn of(cluster: RealCluster) -> Self {
         let plane = management::Plane::kubernetes(&cluster.admin_kubeconfig_path()).await.unwrap();
-        Self { cluster, plane }
+        Self { plane, house: House::Kubernetes(Box::new(cluster)) }
+    }
+
+    pub async fn embedded() -> Self {
+        kit::tls::install_provider();
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::new(&EmbeddedPlane::default(), folder.path());
+        // The validators are tried with the whole program, whose world is fed.
+        let (_, world) = Publisher::start().unwrap();
+        let embedded = Embedded::open(place, true, Vec::new(), world, None).await.unwrap();
+        // For kubectl.
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let everything = Arc::new(|_: &http::HeaderMap| Some(Caller::new("admin", &[MASTERS, "system:authenticated"])));
+        let served = apiserver::listen::listen(
+            embedded.server().clone(),
+            listener,
+            None,
+            everything,
+            std::future::pending::<()>(),
+        );
+        tokio::spawn(served);
+        let kubectl = Kubectl::new(&kit::client::kubeconfig(&json!({"server": url}), &json!({"token": "any"})));
+        Self { plane: management::Plane::Embedded(embedded), house: House::Embedded { kubectl, _folder: folder } }
+    }
+
+    /// The cluster, where it is one.
+    pub fn cluster(&self) -> &RealCluster {
+        match &self.house {
+            House::Kubernetes(cluster) => cluster,
+            House::Embedded { .. } => panic!("an embedded plane is no cluster"),
+        }
     }
 
     /// The plane as the program sees it.
@@ -32,6 +79,14 @@ impl Plane {
     /// A client that may do everything.
     pub fn admin(&self) -> Client {
         self.plane.client(None).unwrap()
+    }
+
+    /// kubectl that may do everything.
+    pub fn kubectl(&self) -> &Kubectl {
+        match &self.house {
+            House::Kubernetes(cluster) => cluster.admin_kubectl(),
+            House::Embedded { kubectl, .. } => kubectl,
+        }
     }
 
     /// Installs everything.

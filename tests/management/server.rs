@@ -24,8 +24,8 @@ const DROVER: &str = env!("CARGO_BIN_EXE_drover");
 /// A folder whose management plane is `plane`.
 fn folder(plane: &Plane) -> ConfigFolder {
     let folder = ConfigFolder::new();
-    let kubeconfig = plane.cluster.admin_kubeconfig_path().display().to_string();
-    folder.set("management.kubernetes.kubeconfig", kubeconfig);
+    let kubeconfig = plane.cluster().admin_kubeconfig_path().display().to_string();
+    folder.set("management", json!({"kubernetes": {"kubeconfig": kubeconfig}}));
     folder
 }
 
@@ -147,7 +147,10 @@ fn what_is_said_of_a_plane_is_checked_with_the_rest_of_the_file() {
         problems.err().map(|problems| problems.to_string()).unwrap_or_default()
     };
     let both = parse(json!({"management": {"files": {}, "kubernetes": {"kubeconfig": "/dev/null"}}}));
-    assert!(both.contains("expected only one of `files` and `kubernetes`"), "{both}");
+    assert!(
+        both.contains("management.kubernetes: expected only one of `embedded`, `kubernetes` and `files`"),
+        "{both}"
+    );
     let impatient = parse(json!({"management": {"staleness": {"notReady": "1s", "refuse": "500ms"}}}));
     assert!(impatient.contains("management.staleness.notReady: expected at least `30s`"), "{impatient}");
     assert!(impatient.contains("management.staleness.refuse: expected at least `notReady`"), "{impatient}");
