@@ -8,6 +8,7 @@
 
 mod admission;
 mod ast;
+mod authority;
 mod check;
 mod correlate;
 mod cost;
@@ -17,6 +18,7 @@ mod functions;
 mod lex;
 mod library;
 mod parse;
+pub mod policy;
 mod price;
 mod rule;
 mod signatures;
@@ -24,6 +26,7 @@ mod source;
 mod time;
 mod types;
 mod value;
+mod words;
 
 use std::sync::Arc;
 
@@ -35,12 +38,23 @@ use crate::field::{ErrorType, FieldError, Path};
 use crate::schema::Schema;
 
 pub use self::admission::check;
+pub use self::authority::{Authority, Question, Resource, Ruling, Target};
+pub use self::words::is_identifier;
 
 /// What one evaluation of one rule may cost; about a tenth of a second in Kubernetes.
 pub const PER_CALL_LIMIT: u64 = 1_000_000;
 
 /// What all rules together may cost for one object.
 pub const OBJECT_BUDGET: u64 = 10_000_000;
+
+/// What rules say of an object.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Findings {
+    /// What is wrong with it.
+    pub errors: Vec<FieldError>,
+    /// Rules that it breaks, where an update did not change what they are about.
+    pub warnings: Vec<String>,
+}
 
 /// The rules of a schema, ready to run.
 #[derive(Debug)]
@@ -82,7 +96,7 @@ impl Compiled {
 
     /// What the rules say of an object that is made (`old` is `None`) or updated. `path` is where the object stands; `budget` is what
     /// all rules together may cost, [`OBJECT_BUDGET`] but for tests.
-    pub fn validate(&self, new: &Value, old: Option<&Value>, path: &Path<'_>, budget: u64) -> Vec<FieldError> {
+    pub fn validate(&self, new: &Value, old: Option<&Value>, path: &Path<'_>, budget: u64) -> Findings {
         let unchanged = old.map(|old| Correlation { new, old, schema: &self.schema });
         self.run(new, old, unchanged, path, budget)
     }
@@ -95,13 +109,13 @@ impl Compiled {
         unchanged: Option<Correlation<'_>>,
         path: &Path<'_>,
         budget: u64,
-    ) -> Vec<FieldError> {
-        let mut run = Run { errors: Vec::new(), budget: Some(budget), updated: unchanged.is_some() };
+    ) -> Findings {
+        let mut run = Run { found: Findings::default(), budget: Some(budget), updated: unchanged.is_some() };
         if let Some(root) = &self.root {
             let place = Place { current: unchanged, parent: None };
             run.node(root, &self.schema, self.resource, new, old, place, path);
         }
-        run.errors
+        run.found
     }
 }
 
@@ -182,7 +196,7 @@ impl<'a> Place<'a> {
 }
 
 struct Run {
-    errors: Vec<FieldError>,
+    found: Findings,
     /// What is left to spend; nothing once it ran out.
     budget: Option<u64>,
     updated: bool,
@@ -221,9 +235,8 @@ impl Run {
                 }
             }
             Value::Object(object) => {
-                let correlatable = schema.map_type.as_deref() != Some("atomic");
                 let root = place.parent.is_none() && self.updated;
-                let old_of = |name: &str| old.filter(|_| correlatable).and_then(|old| old.get(name));
+                let old_of = |name: &str| old.and_then(|old| old.get(name));
                 if let (Some(child), Some(additional)) = (&node.additional, schema.additional()) {
                     for (name, value) in object {
                         let place = place.step(root, |current| current.field(name), name);
@@ -261,8 +274,10 @@ impl Run {
             self.budget = verdict.left;
             if let Some(error) = verdict.error {
                 let ratcheted = verdict.broken && !rule.uses_old_self() && place.unchanged();
-                if !ratcheted {
-                    self.errors.push(error);
+                if ratcheted {
+                    self.found.warnings.push(error.to_string());
+                } else {
+                    self.found.errors.push(error);
                 }
             }
         }

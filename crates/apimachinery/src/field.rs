@@ -191,7 +191,9 @@ impl FieldError {
     /// The text without the field.
     pub fn body(&self) -> String {
         let mut text = self.kind.words().to_owned();
-        if self.kind.shows_value() {
+        // A value that is too large to be shown is null here; no null stands anywhere twice.
+        let hidden = self.kind == ErrorType::Duplicate && self.value.is_null();
+        if self.kind.shows_value() && !hidden {
             let _ = write!(text, ": {}", shown(&self.value));
         } else if self.kind == ErrorType::TooMany && !self.value.is_null() {
             let _ = write!(text, ": {}", self.value);

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use serde::Serialize;
 
 use super::check::{Checker, Known};
 use super::parse::parse;
@@ -23,11 +23,12 @@ const SCHEMA_LIMIT: u64 = 100_000_000;
 /// How many of the most expensive rules are named where all are too expensive.
 const NAMED: usize = 4;
 
-/// What is wrong with the rules of a resource's schema, which must be structural. `path` is where the schema stands.
-pub fn check(schema: &Schema, path: &Path<'_>) -> Vec<FieldError> {
-    let mut check = Check { errors: Vec::new(), costs: Vec::new() };
+/// What is wrong with the rules of a resource's schema, which must be structural. `path` is where the schema stands; `stored` says that
+/// the same schema is stored already: what a single rule may cost was decided then.
+pub fn check(schema: &Schema, path: &Path<'_>, stored: bool) -> Vec<FieldError> {
+    let mut check = Check { errors: Vec::new(), total: 0, costs: Vec::new(), stored };
     check.schema(schema, true, Some(1), None, path);
-    let total = check.costs.iter().fold(0_u64, |sum, (_, cost)| sum.saturating_add(*cost));
+    let total = check.total;
     if total > SCHEMA_LIMIT {
         check.costs.sort_by_key(|(_, cost)| std::cmp::Reverse(*cost));
         let why = "contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema";
@@ -44,8 +45,11 @@ pub fn check(schema: &Schema, path: &Path<'_>) -> Vec<FieldError> {
 
 struct Check {
     errors: Vec<FieldError>,
-    /// Where each expression stands, and what it may cost.
+    /// What all expressions may cost.
+    total: u64,
+    /// Where each expression stands that counts, and what it may cost.
     costs: Vec<(String, u64)>,
+    stored: bool,
 }
 
 impl Check {
@@ -63,9 +67,8 @@ impl Check {
         if let Some(additional) = schema.additional() {
             self.schema(additional, false, inner, uncorrelated, &path.child("additionalProperties"));
         }
-        let atomic = (schema.map_type.as_deref() == Some("atomic")).then_some(here.as_str());
         for (name, property) in &schema.properties {
-            self.schema(property, false, inner, uncorrelated.or(atomic), &path.child("properties").key(name));
+            self.schema(property, false, inner, uncorrelated, &path.child("properties").key(name));
         }
         if let Some(item) = schema.item() {
             let list = (schema.list_type.as_deref() != Some("map")).then_some(here.as_str());
@@ -78,9 +81,12 @@ impl Check {
         let Some(default) = schema.default.as_ref().filter(|default| !default.is_null()) else { return };
         let Ok(compiled) = Compiled::of(Arc::new(schema.clone()), schema.embedded_resource) else { return };
         let path = path.child("default");
-        let updated = compiled.run(default, Some(default), None, &path, OBJECT_BUDGET);
-        let made =
-            if updated.is_empty() { compiled.run(default, None, None, &path, OBJECT_BUDGET) } else { Vec::new() };
+        let updated = compiled.run(default, Some(default), None, &path, OBJECT_BUDGET).errors;
+        let made = if updated.is_empty() {
+            compiled.run(default, None, None, &path, OBJECT_BUDGET).errors
+        } else {
+            Vec::new()
+        };
         self.errors.extend(updated);
         self.errors.extend(made);
     }
@@ -116,15 +122,11 @@ impl Check {
         let (uses_old_self, compiled) = compile(&rule.rule, decl, optional);
         match compiled {
             Err(error) => {
-                self.errors.push(FieldError::invalid(
-                    &rule_path,
-                    written(rule),
-                    format!("compilation failed: {error}"),
-                ));
+                self.errors.push(about(rule, &rule_path, &format!("compilation failed: {error}")));
             }
             Ok(known) if !matches!(known.ty, Type::Bool) => {
                 let why = "cel expression must evaluate to a bool";
-                self.errors.push(FieldError::invalid(&rule_path, written(rule), why));
+                self.errors.push(about(rule, &rule_path, why));
             }
             Ok(known) => {
                 self.cost("estimated rule cost", known.cost.max.saturating_mul(times), &rule_path);
@@ -151,21 +153,24 @@ impl Check {
         match compile(&rule.message_expression, decl, optional).1 {
             Err(error) => {
                 let why = format!("messageExpression compilation failed: {error}");
-                self.errors.push(FieldError::invalid(&path, written(rule), why));
+                self.errors.push(about(rule, &path, &why));
             }
             Ok(known) if !matches!(known.ty, Type::Text) => {
                 let why = "messageExpression must evaluate to a string";
-                self.errors.push(FieldError::invalid(&path, written(rule), why));
+                self.errors.push(about(rule, &path, why));
             }
             Ok(known) => self.cost("estimated messageExpression cost", known.cost.max, &path),
         }
     }
 
     fn cost(&mut self, what: &str, cost: u64, path: &Path<'_>) {
-        if cost > RULE_LIMIT {
+        if cost > RULE_LIMIT && !self.stored {
             self.errors.push(FieldError::forbidden(path, too_expensive(what, cost, RULE_LIMIT)));
         }
-        self.costs.push((path.to_string(), cost));
+        self.total = self.total.saturating_add(cost);
+        if cost >= SCHEMA_LIMIT / 100 {
+            self.costs.push((path.to_string(), cost));
+        }
     }
 }
 
@@ -194,12 +199,32 @@ fn most(schema: &Schema) -> Option<u64> {
     }
 }
 
-/// A rule as errors show it.
-fn written(rule: &ValidationRule) -> serde_json::Value {
-    json!({
-        "Rule": rule.rule, "Message": rule.message, "MessageExpression": rule.message_expression, "Reason": rule.reason,
-        "FieldPath": rule.field_path, "OptionalOldSelf": rule.optional_old_self
-    })
+/// A rule as errors show it: its fields in the order of Kubernetes' type.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Written<'a> {
+    rule: &'a str,
+    message: &'a str,
+    message_expression: &'a str,
+    reason: Option<&'a str>,
+    field_path: &'a str,
+    optional_old_self: Option<bool>,
+}
+
+/// The error about a whole rule.
+fn about(rule: &ValidationRule, path: &Path<'_>, why: &str) -> FieldError {
+    let written = Written {
+        rule: &rule.rule,
+        message: &rule.message,
+        message_expression: &rule.message_expression,
+        reason: rule.reason.as_deref(),
+        field_path: &rule.field_path,
+        optional_old_self: rule.optional_old_self,
+    };
+    let written = serde_json::to_string(&written).unwrap_or_default();
+    // As Go writes JSON.
+    let written = written.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026");
+    FieldError::invalid_unshown(path, format!("{written}: {why}"))
 }
 
 fn too_expensive(what: &str, cost: u64, limit: u64) -> String {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::ast::{ACCUMULATOR, Expr, Fold, Kind};
 use super::cost::{self, Argument, Span};
-use super::eval::qualified;
+use super::eval::{is_request_resource, qualified};
+use super::policy::REQUEST_RESOURCE;
 use super::signatures::{Overload, overloads};
 use super::source::Problem;
 use super::time;
@@ -190,6 +191,10 @@ impl Checker {
                 return Known { ty: chained(field.ty.clone()), ..field };
             }
             ty if ty.is_open() => Type::Dyn,
+            // Types of Kubernetes' libraries, which cel-go takes for types with fields, and does not find.
+            Type::Opaque(name) if name.starts_with("kubernetes.") => {
+                return self.problem(at, format!("unexpected failed resolution of '{name}'"));
+            }
             other => {
                 let message = format!("type '{other}' does not support field selection");
                 return self.problem(at, message);
@@ -201,6 +206,11 @@ impl Checker {
     fn select(&mut self, at: u32, operand: &Expr, field: &str, optional: bool) -> Known {
         if qualified(operand, field).is_some() {
             return self.meta();
+        }
+        if is_request_resource(operand, field)
+            && let Some((_, known)) = self.scope.iter().find(|(known, _)| known == REQUEST_RESOURCE)
+        {
+            return Known { cost: Span::ONE, ..known.clone() };
         }
         let operand = self.known(operand);
         let mut known = self.field(at, &operand, field);

@@ -112,6 +112,7 @@ pub(super) fn call(name: &str, method: bool, arguments: &[Argument<'_>]) -> (Spa
             let cost = first.plus(Span::ONE).traversed().times(size(1).scaled(1, 4));
             (cost, (name != "matches").then_some(Span::up_to(first.max)))
         }
+        "check" if method => (Span::fixed(350_000), None),
         "ip" if method => (Span::ONE, None),
         "cidr" | "isIP" | "isCIDR" | "ip" | "quantity" | "isQuantity" | "semver" | "isSemver" => {
             (first.traversed(), None)

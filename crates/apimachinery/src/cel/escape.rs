@@ -3,35 +3,9 @@
 
 use std::borrow::Cow;
 
-const KEYWORDS: [&str; 19] = [
-    "true",
-    "false",
-    "null",
-    "in",
-    "as",
-    "break",
-    "const",
-    "continue",
-    "else",
-    "for",
-    "function",
-    "if",
-    "import",
-    "let",
-    "loop",
-    "package",
-    "namespace",
-    "return",
-    "var",
-];
-
-const MORE_KEYWORDS: [&str; 2] = ["void", "while"];
+use super::words::is_reserved;
 
 const SIGNS: [(&str, &str); 4] = [("__", "__underscores__"), (".", "__dot__"), ("-", "__dash__"), ("/", "__slash__")];
-
-fn is_keyword(name: &str) -> bool {
-    KEYWORDS.contains(&name) || MORE_KEYWORDS.contains(&name)
-}
 
 /// The name that an expression gives a property; nothing where there is none.
 pub(super) fn escape(name: &str) -> Option<String> {
@@ -40,7 +14,7 @@ pub(super) fn escape(name: &str) -> Option<String> {
     if first.is_ascii_digit() || !name.bytes().all(valid) {
         return None;
     }
-    if is_keyword(name) {
+    if is_reserved(name) {
         return Some(format!("__{name}__"));
     }
     let mut out = String::with_capacity(name.len());
@@ -64,7 +38,7 @@ pub(super) fn unescape(name: &str) -> Cow<'_, str> {
         return name.into();
     }
     if let Some(keyword) =
-        name.strip_prefix("__").and_then(|name| name.strip_suffix("__")).filter(|name| is_keyword(name))
+        name.strip_prefix("__").and_then(|name| name.strip_suffix("__")).filter(|name| is_reserved(name))
     {
         return keyword.into();
     }

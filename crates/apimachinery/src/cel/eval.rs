@@ -6,6 +6,7 @@ use std::rc::Rc;
 use regex::Regex;
 
 use super::ast::{ACCUMULATOR, Expr, Fold, Kind};
+use super::policy::REQUEST_RESOURCE;
 use super::value::{Error, Result, Value};
 use super::{functions, price};
 
@@ -67,6 +68,7 @@ impl<'a> Evaluator<'a> {
             Kind::Select { operand, field, optional } => self.select(operand, field, *optional),
             Kind::Has { operand, field } => match self.value(operand)? {
                 Value::Optional(None) => Ok(Value::Bool(false)),
+                Value::Variables(variables) => Ok(Value::Bool(variables.has(field))),
                 operand => Ok(Value::Bool(operand.find(field)?.is_some())),
             },
             Kind::Index { operand, index, optional } => self.index(operand, index, *optional),
@@ -105,8 +107,18 @@ impl<'a> Evaluator<'a> {
         if let Some(name) = qualified(operand, field) {
             return Ok(Value::Type(name));
         }
+        if is_request_resource(operand, field)
+            && let Some((_, value)) = self.scope.iter().rev().find(|(known, _)| *known == REQUEST_RESOURCE)
+        {
+            let value = value.clone();
+            self.pay(1)?;
+            return value;
+        }
         let value = self.value(operand)?;
         self.pay(step_price(operand))?;
+        if let Value::Variables(variables) = &value {
+            return variables.get(field);
+        }
         let chained = matches!(value, Value::Optional(_));
         if !optional && !chained {
             return value.select(field);
@@ -357,6 +369,11 @@ fn is_settled(name: &str, arguments: &[Expr]) -> bool {
 fn name_of(name: &str) -> &'static str {
     const NAMES: [&str; 10] = ["bool", "int", "uint", "double", "string", "bytes", "list", "map", "null_type", "type"];
     NAMES.into_iter().find(|known| *known == name).unwrap_or_default()
+}
+
+/// Whether it is `authorizer.requestResource`, a variable whose name has a dot.
+pub(super) fn is_request_resource(operand: &Expr, field: &str) -> bool {
+    field == "requestResource" && matches!(&operand.kind, Kind::Ident(name) if name == "authorizer")
 }
 
 /// Types whose names have dots.

@@ -13,6 +13,7 @@ use crate::schema::pattern;
 /// Calls a function. A method has its receiver as first argument.
 pub(super) fn call<'a>(name: &str, method: bool, arguments: &[Value<'a>]) -> Result<Value<'a>> {
     match arguments {
+        [Value::Asking(asking), rest @ ..] if method => asking.call(name, rest),
         [a, b] if name.starts_with('_') || name.starts_with('@') => binary(name, a, b),
         [a] if !method => unary(name, a),
         [a] => without_arguments(name, a),

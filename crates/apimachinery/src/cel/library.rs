@@ -152,7 +152,12 @@ pub(super) fn call<'a>(name: &str, method: bool, arguments: &[Value<'a>]) -> Res
     }
     match program.execute(&context) {
         Ok(value) => from_foreign(value),
-        Err(cel::ExecutionError::FunctionError { message, .. }) => Err(Error::Message(message)),
+        Err(cel::ExecutionError::FunctionError { message, .. }) => {
+            match (name, arguments.first().and_then(Value::as_text)) {
+                ("quantity", Some(text)) => Err(Error::new(quantity_error(text))),
+                _ => Err(Error::Message(message)),
+            }
+        }
         Err(
             cel::ExecutionError::NoSuchOverload
             | cel::ExecutionError::UnexpectedType { .. }
@@ -162,6 +167,20 @@ pub(super) fn call<'a>(name: &str, method: bool, arguments: &[Value<'a>]) -> Res
             | cel::ExecutionError::NotSupportedAsMethod { .. },
         ) => Err(Error::overload()),
         Err(error) => Err(Error::Message(error.to_string())),
+    }
+}
+
+/// What Kubernetes says of a text that is no quantity: `parseQuantityString` of `k8s.io/apimachinery/pkg/api/resource`.
+fn quantity_error(text: &str) -> &'static str {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let suffix = unsigned.trim_start_matches(|c: char| c.is_ascii_digit());
+    let suffix = suffix.strip_prefix('.').unwrap_or(suffix).trim_start_matches(|c: char| c.is_ascii_digit());
+    let rest = suffix.trim_start_matches(|c: char| "eEinumkKMGTP".contains(c));
+    let rest = rest.strip_prefix(['+', '-']).unwrap_or(rest).trim_start_matches(|c: char| c.is_ascii_digit());
+    if suffix.len() < unsigned.len() && rest.is_empty() {
+        "unable to parse quantity's suffix"
+    } else {
+        "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
     }
 }
 

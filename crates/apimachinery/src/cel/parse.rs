@@ -5,32 +5,13 @@ mod macros;
 use super::ast::{Expr, Kind};
 use super::lex::{Placed, Token, lex};
 use super::source::Problem;
+use super::words::is_reserved;
 
 /// How deep expressions may lie in each other; cel-go's parser allows 250.
 const MAX_DEPTH: u32 = 150;
 
 /// How deep brackets may lie in each other.
 const MAX_NESTING: u32 = 100;
-
-const RESERVED: [&str; 17] = [
-    "as",
-    "break",
-    "const",
-    "continue",
-    "else",
-    "for",
-    "function",
-    "if",
-    "import",
-    "let",
-    "loop",
-    "package",
-    "namespace",
-    "return",
-    "var",
-    "void",
-    "while",
-];
 
 const PRIMARY: &str =
     "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}";
@@ -274,12 +255,12 @@ impl Parser<'_> {
                 "true" => Kind::Bool(true),
                 "false" => Kind::Bool(false),
                 "null" => Kind::Null,
-                word if RESERVED.contains(&word) => {
-                    return Err(Problem { at, message: format!("reserved identifier: {word}") });
-                }
                 "in" => {
                     self.next -= 1;
                     return Err(self.unexpected("mismatched input", PRIMARY));
+                }
+                word if is_reserved(word) => {
+                    return Err(Problem { at, message: format!("reserved identifier: {word}") });
                 }
                 _ => return self.ident_or_call(at, word),
             },

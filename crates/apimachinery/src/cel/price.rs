@@ -8,6 +8,7 @@ pub(super) fn call(name: &str, method: bool, arguments: &[Value<'_>], result: Op
     let first = weight(0);
     match name {
         "isSorted" | "sum" | "max" | "min" | "indexOf" | "lastIndexOf" | "includes" => traversal(arguments.first()),
+        "check" if method => AUTHORIZATION,
         "ip" if method => 1,
         "string" if !matches!(arguments.first(), Some(Value::Bytes(_))) => 1,
         "ip"
@@ -76,6 +77,9 @@ fn quarter(size: u64) -> u64 {
 fn text_weight(value: Option<&Value<'_>>) -> u64 {
     value.filter(|value| value.as_text().is_some()).map_or(0, Value::weight)
 }
+
+/// A question to the authorizer.
+const AUTHORIZATION: u64 = 350_000;
 
 /// A call that makes a list.
 const LISTED: u64 = 11;

@@ -147,6 +147,20 @@ format.byte () Format
 format.date () Format
 format.datetime () Format
 .validate (Format,string) optional<list<string>>
+.path (Authorizer,string) PathCheck
+.group (Authorizer,string) GroupCheck
+.serviceAccount (Authorizer,string,string) Authorizer
+.resource (GroupCheck,string) ResourceCheck
+.subresource (ResourceCheck,string) ResourceCheck
+.namespace (ResourceCheck,string) ResourceCheck
+.name (ResourceCheck,string) ResourceCheck
+.fieldSelector (ResourceCheck,string) ResourceCheck
+.labelSelector (ResourceCheck,string) ResourceCheck
+.check (PathCheck,string) Decision | (ResourceCheck,string) Decision
+.allowed (Decision) bool
+.errored (Decision) bool
+.error (Decision) string
+.reason (Decision) string
 ";
 
 type Table = HashMap<(&'static str, bool), Vec<Overload>>;
@@ -224,6 +238,11 @@ fn ty(text: &str) -> Type {
         "Quantity" => Type::Opaque("kubernetes.Quantity"),
         "Semver" => Type::Opaque("kubernetes.Semver"),
         "Format" => Type::Opaque("kubernetes.NamedFormat"),
+        "Authorizer" => Type::Opaque("kubernetes.authorization.Authorizer"),
+        "PathCheck" => Type::Opaque("kubernetes.authorization.PathCheck"),
+        "GroupCheck" => Type::Opaque("kubernetes.authorization.GroupCheck"),
+        "ResourceCheck" => Type::Opaque("kubernetes.authorization.ResourceCheck"),
+        "Decision" => Type::Opaque("kubernetes.authorization.Decision"),
         _ => Type::Dyn,
     }
 }

@@ -16,7 +16,7 @@ fn verdict(properties: Value, rule: Value, new: Value, old: Option<Value>) -> Ve
     let schema = json!({"type": "object", "properties": {"spec": {"type": "object", "properties": properties,
         "x-kubernetes-validations": [rule]}}});
     let (new, old) = (json!({ "spec": new }), old.map(|old| json!({ "spec": old })));
-    let errors = compiled(schema).validate(&new, old.as_ref(), &Path::ROOT, OBJECT_BUDGET);
+    let errors = compiled(schema).validate(&new, old.as_ref(), &Path::ROOT, OBJECT_BUDGET).errors;
     errors.iter().map(ToString::to_string).collect()
 }
 
@@ -180,8 +180,9 @@ fn a_rule_on_a_scalar_shows_it() {
     let schema = json!({"type": "object", "properties": {"n": {"type": "integer", "x-kubernetes-validations": [{"rule": "self > 3"}]},
         "l": {"type": "array", "items": {"type": "string", "x-kubernetes-validations": [{"rule": "self != 'b'", "message": "no b"}]}},
         "m": {"type": "object", "additionalProperties": {"type": "integer", "x-kubernetes-validations": [{"rule": "self > 0"}]}}}});
-    let errors =
-        compiled(schema).validate(&json!({"n": 2, "l": ["a", "b"], "m": {"k": 0}}), None, &Path::ROOT, OBJECT_BUDGET);
+    let errors = compiled(schema)
+        .validate(&json!({"n": 2, "l": ["a", "b"], "m": {"k": 0}}), None, &Path::ROOT, OBJECT_BUDGET)
+        .errors;
     let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
     assert_eq!(
         errors,
@@ -210,8 +211,8 @@ fn the_root_of_a_resource_has_type_and_name() {
         {"rule": "self.kind == 'W' && self.apiVersion == 'a/v1' && self.metadata.name.startsWith('x')", "message": "bad name"}]});
     let rules = compiled(schema);
     let object = |name: &str| json!({"kind": "W", "apiVersion": "a/v1", "metadata": {"name": name, "labels": {}}});
-    assert!(rules.validate(&object("x1"), None, &Path::ROOT, OBJECT_BUDGET).is_empty());
-    let errors = rules.validate(&object("y"), None, &Path::ROOT, OBJECT_BUDGET);
+    assert!(rules.validate(&object("x1"), None, &Path::ROOT, OBJECT_BUDGET).errors.is_empty());
+    let errors = rules.validate(&object("y"), None, &Path::ROOT, OBJECT_BUDGET).errors;
     assert_eq!(errors[0].to_string(), "<nil>: Invalid value: bad name");
 }
 
@@ -236,7 +237,7 @@ fn items_of_maps_are_compared_with_those_of_their_key() {
             "x-kubernetes-validations": [{"rule": "self.v >= oldSelf.v", "message": "no less"}]}}}});
     let old = json!({"l": [{"k": "a", "v": 5}, {"k": "b", "v": 1}]});
     let new = json!({"l": [{"k": "new", "v": 0}, {"k": "b", "v": 2}, {"k": "a", "v": 4}]});
-    let errors = compiled(schema).validate(&new, Some(&old), &Path::ROOT, OBJECT_BUDGET);
+    let errors = compiled(schema).validate(&new, Some(&old), &Path::ROOT, OBJECT_BUDGET).errors;
     assert_eq!(errors.iter().map(|error| error.field.as_str()).collect::<Vec<_>>(), ["l[2]"]);
 }
 
@@ -278,7 +279,7 @@ fn rules_of_one_object_share_a_budget() {
     let schema = json!({"type": "object", "properties": {"l": {"type": "array", "items": {"type": "integer",
         "x-kubernetes-validations": [{"rule": "self >= 0"}]}}}});
     let object = json!({"l": vec![1; 100]});
-    let errors = compiled(schema).validate(&object, None, &Path::ROOT, 50);
+    let errors = compiled(schema).validate(&object, None, &Path::ROOT, 50).errors;
     assert_eq!(errors.len(), 1);
     assert!(
         errors[0]
@@ -404,10 +405,10 @@ proptest! {
         let schema = json!({"type": "object", "properties": {"spec": {"type": "object", "properties": properties(),
             "x-kubernetes-validations": [{ "rule": rule }]}}});
         let schema: Schema = serde_json::from_value(schema).unwrap();
-        let admitted = check(&schema, &Path::ROOT).is_empty();
+        let admitted = check(&schema, &Path::ROOT, false).is_empty();
         let (new, old) = (json!({"spec": object()}), json!({"spec": {"i": 1}}));
         if let Ok(compiled) = Compiled::new(Arc::new(schema)) {
-            let errors = compiled.validate(&new, Some(&old), &Path::ROOT, OBJECT_BUDGET);
+            let errors = compiled.validate(&new, Some(&old), &Path::ROOT, OBJECT_BUDGET).errors;
             // What the types allow never meets an operator that does not take it, but for what has no type.
             let untyped = rule.contains("port") || rule.contains("optMap") || rule.contains("[]");
             let overload = errors.iter().any(|error| error.detail.contains("no such overload"));

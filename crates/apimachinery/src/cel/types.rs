@@ -83,7 +83,7 @@ impl fmt::Display for Type {
             Self::List(item) => write!(f, "list({item})"),
             Self::Map(key, value) => write!(f, "map({key}, {value})"),
             Self::Optional(value) => write!(f, "optional_type({value})"),
-            Self::Object(_) => f.write_str("object"),
+            Self::Object(decl) => f.write_str(decl.name),
             Self::Opaque(name) => f.write_str(name),
             Self::Param(name) => write!(f, "{name}"),
         }
@@ -98,6 +98,8 @@ pub(super) struct Decl {
     pub(super) most: u64,
     /// The fewest bytes a value takes as JSON.
     pub(super) least: u64,
+    /// What errors call the type of an object.
+    pub(super) name: &'static str,
 }
 
 #[derive(Debug)]
@@ -118,7 +120,33 @@ pub(super) enum Shape {
 
 impl Decl {
     fn new(shape: Shape, most: u64, least: u64) -> Arc<Self> {
-        Arc::new(Self { shape, most, least })
+        Arc::new(Self { shape, most, least, name: "object" })
+    }
+
+    /// A type of whose sizes nothing is known.
+    pub(super) fn simple(shape: Shape) -> Arc<Self> {
+        Self::new(shape, REQUEST, 2)
+    }
+
+    /// An object with these fields.
+    pub(super) fn object_of(name: &'static str, fields: BTreeMap<String, Arc<Self>>) -> Arc<Self> {
+        Arc::new(Self { shape: Shape::Object(fields), most: 0, least: 2, name })
+    }
+
+    /// What is known of a variable by its type: `convertCelTypeToDeclType` of `plugin/cel/composition.go`.
+    pub(super) fn of_type(ty: &Type) -> Arc<Self> {
+        Self::simple(match ty {
+            Type::Bool => Shape::Bool,
+            Type::Bytes => Shape::Bytes,
+            Type::Double => Shape::Double,
+            Type::Duration => Shape::Duration,
+            Type::Int => Shape::Int,
+            Type::Text => Shape::Text,
+            Type::Timestamp => Shape::Timestamp,
+            Type::List(item) => Shape::List(Self::of_type(item)),
+            Type::Map(_, value) => Shape::Map(Self::of_type(value)),
+            _ => Shape::Dyn,
+        })
     }
 
     /// What a schema declares; nothing for what expressions cannot see.

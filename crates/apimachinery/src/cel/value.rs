@@ -11,7 +11,9 @@ use jiff::Timestamp;
 use kube_cel::cel;
 use serde_json::Value as Json;
 
+use super::authority::Asking;
 use super::escape::unescape;
+use super::policy::Lazy;
 use super::time;
 use crate::json::go_g;
 use crate::schema::Schema;
@@ -34,7 +36,7 @@ impl Error {
         Self::new("no such overload")
     }
 
-    fn no_key(key: &str) -> Self {
+    pub(super) fn no_key(key: &str) -> Self {
         Self::Message(format!("no such key: {key}"))
     }
 }
@@ -66,6 +68,10 @@ pub(super) enum Value<'a> {
     Optional(Option<Rc<Value<'a>>>),
     /// A value of the Kubernetes libraries: a quantity, an address.
     Foreign(cel::Value),
+    /// What asks for rights, step by step.
+    Asking(Rc<Asking<'a>>),
+    /// The variables of a policy, each evaluated when it is first read.
+    Variables(Rc<Lazy<'a>>),
 }
 
 /// How an object of the object is read.
@@ -101,9 +107,19 @@ pub(super) fn resource_field(name: &str) -> Option<&'static Schema> {
     }
 }
 
+/// The schema of what has none: every field is there under its own name, and has none either.
+static OPEN: LazyLock<Schema> = LazyLock::new(Schema::default);
+
 impl<'a> View<'a> {
+    fn is_open(self) -> bool {
+        std::ptr::eq(self.schema, LazyLock::force(&OPEN))
+    }
+
     /// The schema of a field, and its name in JSON.
     fn field<'n>(self, name: &'n str) -> Option<(std::borrow::Cow<'n, str>, &'a Schema)> {
+        if self.is_open() {
+            return Some((name.into(), self.schema));
+        }
         if let Some(additional) = self.schema.additional() {
             return Some((name.into(), additional));
         }
@@ -115,6 +131,21 @@ impl<'a> View<'a> {
 }
 
 impl<'a> Value<'a> {
+    /// A value that no schema describes, such as the object of a request: all is what JSON says.
+    pub(super) fn open(json: &'a Json) -> Self {
+        match json {
+            Json::Null => Self::Null,
+            Json::Bool(value) => Self::Bool(*value),
+            Json::Array(items) => Self::Items(items, &OPEN),
+            Json::Object(object) => Self::Object(object, View { schema: &OPEN, resource: false }),
+            Json::String(text) => Self::Text(text),
+            Json::Number(number) => match number.as_i64() {
+                Some(integer) => Self::Int(integer),
+                None => Self::Double(number.as_f64().unwrap_or_default()),
+            },
+        }
+    }
+
     /// A value of the object, read by its schema.
     pub(super) fn of(json: &'a Json, schema: &'a Schema, resource: bool) -> Result<Self> {
         let wrong = |wanted: &str| Err(Error::new(format!("invalid data, expected {wanted}")));
@@ -218,8 +249,8 @@ impl<'a> Value<'a> {
             }
             Self::Map(map) => Ok(map.get(&Key::Text(name.into())).cloned()),
             Self::Optional(Some(value)) => value.find(name),
-            Self::Optional(None) => Ok(None),
-            _ => Err(Error::overload()),
+            // A scalar whose type was not known when it was compiled has no fields.
+            _ => Ok(None),
         }
     }
 
@@ -241,7 +272,6 @@ impl<'a> Value<'a> {
             }
         }
         match (self, index) {
-            (Self::Optional(None), _) => Ok(None),
             (Self::Optional(Some(value)), index) => value.at(index),
             (Self::Map(map), index) => {
                 let found = index.whole().map(|number| (Key::Int(number), u64::try_from(number).map(Key::Uint)));
@@ -254,7 +284,8 @@ impl<'a> Value<'a> {
                 Some(name) => self.find(name),
                 None => Err(Error::overload()),
             },
-            _ => Err(Error::overload()),
+            (Self::List(_) | Self::Items(..), _) => Err(Error::overload()),
+            _ => Ok(None),
         }
     }
 
@@ -336,10 +367,12 @@ impl<'a> Value<'a> {
             Self::Timestamp(_) => "google.protobuf.Timestamp",
             Self::List(_) | Self::Items(..) => "list",
             Self::Map(_) => "map",
-            Self::Object(_, view) if view.schema.additional().is_some() => "map",
+            Self::Object(_, view) if view.is_open() || view.schema.additional().is_some() => "map",
             Self::Object(..) => "object",
             Self::Type(_) => "type",
             Self::Optional(_) => "optional_type",
+            Self::Asking(asking) => asking.type_name(),
+            Self::Variables(_) => "kubernetes.variables",
             Self::Foreign(value) => match value {
                 cel::Value::Opaque(opaque) if opaque.runtime_type_name().contains("Quantity") => "kubernetes.Quantity",
                 _ => "kubernetes",

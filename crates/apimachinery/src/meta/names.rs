@@ -225,20 +225,6 @@ pub fn config_map_key(value: &str) -> Vec<String> {
     wrong
 }
 
-/// What is wrong with a C identifier.
-pub fn c_identifier(value: &str) -> Vec<String> {
-    let mut bytes = value.bytes();
-    let starts = bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_');
-    if starts && bytes.all(|c| c.is_ascii_alphanumeric() || c == b'_') {
-        return Vec::new();
-    }
-    vec![not_of_form(
-        "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric characters or '_'",
-        "[A-Za-z_][A-Za-z0-9_]*",
-        &["my_name", "MY_NAME", "MyName"],
-    )]
-}
-
 /// Whether `value` is a DNS label, of any length.
 fn is_label(value: &str) -> bool {
     let alphanumeric = |c: &u8| c.is_ascii_lowercase() || c.is_ascii_digit();

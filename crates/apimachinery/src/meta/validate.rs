@@ -55,7 +55,7 @@ fn common(meta: Meta<'_>, namespaced: bool, errors: &mut Vec<FieldError>) {
     }
     not_negative(meta.generation(), &METADATA.child("generation"), errors);
     labels(meta.labels(), &METADATA.child("labels"), errors);
-    annotations(meta, errors);
+    annotations(meta.annotations(), &METADATA.child("annotations"), errors);
     owner_references(meta, errors);
     finalizers(meta, errors);
     managed_fields(meta, errors);
@@ -90,7 +90,7 @@ pub fn update(new: &Value, old: &Value) -> Vec<FieldError> {
     let grace = |meta: Meta<'_>| meta.deletion_grace_period_seconds().map_or(Value::Null, Value::from);
     immutable("deletionGracePeriodSeconds", grace(new), grace(old));
     labels(new.labels(), &METADATA.child("labels"), &mut errors);
-    annotations(new, &mut errors);
+    annotations(new.annotations(), &METADATA.child("annotations"), &mut errors);
     owner_references(new, &mut errors);
     managed_fields(new, &mut errors);
     errors
@@ -133,16 +133,20 @@ pub fn label_name(key: &str, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     errors.extend(names::qualified_name(key).into_iter().map(|wrong| FieldError::invalid(path, key, wrong)));
 }
 
-fn annotations(meta: Meta<'_>, errors: &mut Vec<FieldError>) {
-    let path = METADATA.child("annotations");
+/// Checks a map of annotations that stands at `path`.
+pub fn annotations<'a>(
+    annotations: impl IntoIterator<Item = (&'a str, &'a str)>,
+    path: &Path<'_>,
+    errors: &mut Vec<FieldError>,
+) {
     let mut size = 0;
-    for (key, value) in meta.annotations() {
+    for (key, value) in annotations {
         size += key.len() + value.len();
         let lower = key.to_lowercase();
-        errors.extend(names::qualified_name(&lower).into_iter().map(|wrong| FieldError::invalid(&path, key, wrong)));
+        errors.extend(names::qualified_name(&lower).into_iter().map(|wrong| FieldError::invalid(path, key, wrong)));
     }
     if size > ANNOTATIONS_MOST {
-        errors.push(FieldError::too_long(&path, ANNOTATIONS_MOST));
+        errors.push(FieldError::too_long(path, ANNOTATIONS_MOST));
     }
 }
 

@@ -2,12 +2,14 @@
 
 use serde_json::Value;
 
+use serde_json::json;
+
 use super::*;
 
 fn errors_of(schema: Value) -> Vec<String> {
     let schema: Schema = serde_json::from_value(schema).unwrap();
     let spec = Path::ROOT.child("spec");
-    check(&schema, &spec.child("schema")).iter().map(ToString::to_string).collect()
+    check(&schema, &spec.child("schema"), false).iter().map(ToString::to_string).collect()
 }
 
 fn spec(rule: Value) -> Value {
