@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::{
     caller::Caller,
+    convert::Conversions,
     failure::Outcome,
     options::{FieldValidation, ListOptions},
     scope::{Part, Scope},
@@ -53,6 +54,7 @@ impl Api {
             manager: self.manager.to_owned(),
             field_validation: FieldValidation::Ignore,
             warnings: Warnings::default(),
+            conversions: Conversions::default(),
         })
     }
 }
@@ -61,7 +63,7 @@ impl Scope {
     /// All objects, at one version.
     pub(crate) async fn list(&self) -> Outcome<Vec<Value>> {
         let listing = verbs::list::list(self, &ListOptions::default()).await?;
-        let (entries, _) = listing.page(self);
+        let (entries, _) = listing.page(self).await?;
         Ok(entries.iter().map(|entry| crate::read::value(&self.resource, entry)).collect())
     }
 

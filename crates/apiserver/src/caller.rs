@@ -28,6 +28,12 @@ impl Caller {
         }
     }
 
+    /// A service account, as long as nothing has authenticated it.
+    pub fn service_account(namespace: &str, name: &str) -> Self {
+        let own = format!("system:serviceaccounts:{namespace}");
+        Self::new(&format!("system:serviceaccount:{namespace}:{name}"), &["system:serviceaccounts", &own])
+    }
+
     /// The API server itself: what its own controllers act as.
     pub fn server() -> Self {
         Self::new("system:apiserver", &[MASTERS, "system:authenticated"])

@@ -23,6 +23,7 @@ impl Core {
         let collect = Garbage::concerns(&write);
         let committed = self.store.commit(vec![(key.clone(), expect, write)]).await?;
         self.rbac.changed(&self.store, &key);
+        self.policies.changed(&self.store, &key);
         self.definitions.changed(&self.store, &self.registry, &key);
         if collect {
             self.garbage.wake();

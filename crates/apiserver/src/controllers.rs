@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use crate::{aggregation, api::Api, bootstrap, crd, events, garbage, namespaces, server::Core};
+use crate::{aggregation, api::Api, bootstrap, crd, events, garbage, namespaces, policies, server::Core};
 
 /// Starts all tasks. They end when the set is dropped.
 pub(crate) fn start(core: &Arc<Core>) -> JoinSet<()> {
@@ -15,5 +15,6 @@ pub(crate) fn start(core: &Arc<Core>) -> JoinSet<()> {
     tasks.spawn(events::run(Api::new(core, "kube-apiserver")));
     tasks.spawn(garbage::run(Api::new(core, "kube-controller-manager")));
     tasks.spawn(namespaces::run(Api::new(core, "kube-controller-manager")));
+    tasks.spawn(policies::run(Api::new(core, policies::MANAGER)));
     tasks
 }

@@ -8,6 +8,7 @@ pub(crate) mod controller;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use apimachinery::{
+    cel,
     schema::{Schema, validate::Validator},
     table::{Columns, PrinterColumn},
 };
@@ -15,7 +16,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    registry::{Catalog, Definition, Origin, Registry, Resource, Scale, SelectableField, Subresources},
+    convert,
+    registry::{Catalog, Definition, Origin, Registry, Resource, Rules, Scale, SelectableField, Subresources},
     store::{Key, Range, Store},
 };
 
@@ -50,6 +52,7 @@ struct Spec {
     scope: String,
     versions: Vec<Version>,
     preserve_unknown_fields: bool,
+    conversion: convert::Form,
 }
 
 #[derive(Default, Deserialize)]
@@ -168,11 +171,18 @@ fn defined(bytes: &[u8], modified: u64, before: &Catalog) -> Vec<Arc<Resource>> 
         uid: form.metadata.uid.clone(),
         terminating: form.metadata.deletion_timestamp.is_some()
             || conditions::is_true(&form.status.conditions, "Terminating"),
+        schemas: form.spec.versions.iter().filter_map(|own| Some((own.name.clone(), schema(&form, own)?))).collect(),
     });
     let mut resources = Vec::with_capacity(form.spec.versions.len());
+    // Its connections last as long as nothing about it changes.
+    let kept = before.resources().iter().filter(|resource| is_of(resource, &definition.name));
+    let kept =
+        kept.filter_map(|resource| resource.conversion.clone()).find(|webhook| webhook.is(&form.spec.conversion));
+    let conversion = kept.or_else(|| convert::Webhook::of(&form.spec.conversion).map(Arc::new));
     for version in &form.spec.versions {
         let mut resource = resource(&form, version, &storage_version, &definition);
         resource.valid_since = modified;
+        resource.conversion.clone_from(&conversion);
         // Where nothing about its objects changed, what is stored still fits.
         if let Some(old) = before.any(&resource.group, &resource.version, &resource.plural)
             && old.schema == resource.schema
@@ -181,23 +191,36 @@ fn defined(bytes: &[u8], modified: u64, before: &Catalog) -> Vec<Arc<Resource>> 
         {
             resource.valid_since = old.valid_since;
             resource.validator.clone_from(&old.validator);
+            resource.rules.clone_from(&old.rules);
         } else if let Some(schema) = &resource.schema {
             resource.validator = Some(Arc::new(Validator::new(schema)));
+            resource.rules = rules(schema).map(Arc::new);
         }
         resources.push(Arc::new(resource));
     }
     resources
 }
 
+/// The rules of a schema. Those of a definition that was admitted compile.
+fn rules(schema: &Arc<Schema>) -> Option<Rules> {
+    match cel::Compiled::new(Arc::clone(schema)) {
+        Ok(rules) if rules.is_empty() => None,
+        rules => Some(rules),
+    }
+}
+
+/// The schema of a version.
+fn schema(form: &Form, version: &Version) -> Option<Arc<Schema>> {
+    let mut schema = version.schema.as_ref()?.schema.clone()?;
+    if form.spec.preserve_unknown_fields {
+        schema.preserve_unknown_fields = Some(true);
+    }
+    Some(Arc::new(schema))
+}
+
 fn resource(form: &Form, version: &Version, storage: &str, definition: &Arc<Definition>) -> Resource {
     let names = &form.status.accepted_names;
     let subresources = version.subresources.as_ref();
-    let schema = version.schema.as_ref().and_then(|validation| validation.schema.clone()).map(|mut schema| {
-        if form.spec.preserve_unknown_fields {
-            schema.preserve_unknown_fields = Some(true);
-        }
-        Arc::new(schema)
-    });
     Resource {
         group: form.spec.group.clone(),
         version: version.name.clone(),
@@ -209,8 +232,10 @@ fn resource(form: &Form, version: &Version, storage: &str, definition: &Arc<Defi
         categories: names.categories.clone(),
         namespaced: form.spec.scope == "Namespaced",
         served: version.served,
-        schema,
+        schema: definition.schemas.get(&version.name).cloned(),
         validator: None,
+        rules: None,
+        conversion: None,
         columns: Arc::new(Columns::custom(&version.additional_printer_columns)),
         subresources: Subresources {
             status: subresources.is_some_and(|parts| parts.status.is_some()),

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     builtin::defaults,
+    convert::Conversions,
     failure::Outcome,
     options::FieldValidation,
     registry::{Catalog, Resource, split_api_version},
@@ -63,8 +64,12 @@ pub(crate) fn refusal(wrong: ApplyError) -> Box<Status> {
 fn with_context<T>(scope: &Scope, then: impl FnOnce(&Context<'_>) -> T) -> T {
     let resource = &*scope.resource;
     let empty = empty(resource);
-    let versions =
-        Others { catalog: scope.core.registry.catalog(), resource: Arc::clone(&scope.resource), part: scope.part };
+    let versions = Others {
+        catalog: scope.core.registry.catalog(),
+        resource: Arc::clone(&scope.resource),
+        part: scope.part,
+        conversions: scope.conversions.clone(),
+    };
     then(&Context {
         manager: &scope.manager,
         api_version: &resource.api_version(),
@@ -115,6 +120,7 @@ struct Others {
     catalog: Arc<Catalog>,
     resource: Arc<Resource>,
     part: Part,
+    conversions: Conversions,
 }
 
 impl Versions for Others {
@@ -125,6 +131,9 @@ impl Versions for Others {
     }
 
     fn convert(&self, object: &Value, api_version: &str) -> Result<Value, String> {
+        if self.resource.conversion.is_some() && crate::object::text(object, "apiVersion") != api_version {
+            return self.conversions.get(object, api_version);
+        }
         let mut converted = object.clone();
         if let Some(fields) = converted.as_object_mut() {
             fields.insert("apiVersion".to_owned(), api_version.into());

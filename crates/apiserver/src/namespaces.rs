@@ -2,8 +2,6 @@
 //!
 //! See `k8s.io/apiserver/pkg/admission/plugin/namespace/lifecycle` and `k8s.io/kubernetes/pkg/controller/namespace`.
 
-use std::time::Duration;
-
 use apimachinery::{
     meta::options::DeleteOptions,
     status::{Cause, Status},
@@ -15,10 +13,11 @@ use crate::{
     admission::Operation,
     api::Api,
     failure::Outcome,
+    follow::follow,
     object,
     options::ListOptions,
     scope::{Part, Scope},
-    store::{Key, Range, WatchEnd},
+    store::{Key, Range},
     verbs,
 };
 
@@ -64,30 +63,7 @@ impl Scope {
 
 /// Empties namespaces that go, for as long as the server runs.
 pub(crate) async fn run(api: Api) {
-    while follow(&api).await.is_some() {}
-}
-
-/// Looks at all namespaces, and again after each change; `None` when the store has stopped.
-async fn follow(api: &Api) -> Option<()> {
-    let store = api.core().store.clone();
-    let scope = api.scope("", "namespaces", "").ok()?;
-    let mut watch = store.watch(Range::prefix(&scope.resource.prefix), store.revision()).ok()?;
-    loop {
-        let waits = match settle(&scope, api).await {
-            Ok(waits) => waits,
-            Err(failed) => {
-                tracing::warn!(why = failed.message(), "namespaces cannot be emptied");
-                true
-            }
-        };
-        // Content that waits for its own finalizers is looked for again.
-        let wait = Duration::from_secs(if waits { 1 } else { 3600 });
-        match tokio::time::timeout(wait, watch.next()).await {
-            Ok(Ok(_)) | Err(_) => {}
-            Ok(Err(WatchEnd::Slow { .. })) => return Some(()),
-            Ok(Err(WatchEnd::Stopped)) => return None,
-        }
-    }
+    follow(api, "", "namespaces", |scope, api| Box::pin(settle(scope, api))).await;
 }
 
 /// Empties each namespace that goes; says whether one still has content.
@@ -123,7 +99,7 @@ async fn empty(api: &Api, namespace: &str) -> Outcome<bool> {
             continue;
         }
         let scope = api.scope(&group, &plural, namespace)?;
-        let (entries, _) = verbs::list::list(&scope, &ListOptions::default()).await?.page(&scope);
+        let (entries, _) = verbs::list::list(&scope, &ListOptions::default()).await?.page(&scope).await?;
         verbs::delete::delete_all(&scope, entries, &DeleteOptions::default()).await?;
         left += api.core().store.snapshot().count(&range);
     }

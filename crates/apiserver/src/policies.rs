@@ -1,20 +1,26 @@
 //! Validating admission policies, judged: pure functions of a request, the policies, their bindings and parameters.
 //!
-//! As `k8s.io/apiserver/pkg/admission/plugin/policy/{generic,matching,validating}` do it. Expressions are evaluated by whoever
-//! implements [`Expressions`]; an expression that fails is a denial unless the policy says `failurePolicy: Ignore`.
+//! As `k8s.io/apiserver/pkg/admission/plugin/policy/{generic,matching,validating}` do it. An expression that fails is a denial unless
+//! the policy says `failurePolicy: Ignore`.
 
+mod compiled;
 mod evaluate;
+pub(crate) mod force;
 mod matching;
 pub mod params;
+mod rights;
+mod types;
 
 use std::collections::BTreeMap;
 
+use apimachinery::cel::Authority;
 use apimachinery::meta::Meta;
 use apimachinery::status::{Cause, Reason, Status};
 use http::StatusCode;
 use serde_json::{Value, json};
 
-pub use evaluate::{EvaluationError, Expressions, Variables};
+pub use compiled::Expressions;
+pub(crate) use types::{MANAGER, run};
 
 /// A resource in one version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +35,19 @@ pub struct Resource<'a> {
     pub kind: &'a str,
 }
 
+/// An object in another version than the request has it in.
+#[derive(Clone, Debug)]
+pub struct Converted<'a> {
+    /// The version.
+    pub resource: Resource<'a>,
+    /// The object as it is to be.
+    pub object: Option<Value>,
+    /// The object as it is.
+    pub old_object: Option<Value>,
+}
+
 /// What policies look at.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Request<'a> {
     /// `CREATE`, `UPDATE`, `DELETE` or `CONNECT`.
     pub operation: &'a str,
@@ -56,6 +73,20 @@ pub struct Request<'a> {
     pub old_object: Option<&'a Value>,
     /// The Namespace that the object is in.
     pub namespace_object: Option<&'a Value>,
+    /// The objects in the versions that [`wanted_versions`] names.
+    pub converted: &'a [Converted<'a>],
+    /// Says what the caller may do.
+    pub authority: &'a dyn Authority,
+}
+
+impl<'a> Request<'a> {
+    /// The objects, new and old, as a version has them.
+    fn in_version(&self, resource: Resource<'_>) -> (Option<&'a Value>, Option<&'a Value>) {
+        match self.converted.iter().find(|converted| converted.resource == resource) {
+            Some(converted) => (converted.object.as_ref(), converted.old_object.as_ref()),
+            None => (self.object, self.old_object),
+        }
+    }
 }
 
 /// A policy with its bindings.
@@ -63,6 +94,10 @@ pub struct Request<'a> {
 pub struct Policy<'a> {
     /// The policy.
     pub object: &'a Value,
+    /// Its expressions.
+    pub expressions: &'a Expressions,
+    /// Why it cannot be used, if it cannot.
+    pub error: Option<String>,
     /// Its bindings.
     pub bindings: Vec<Binding<'a>>,
 }
@@ -87,28 +122,50 @@ pub struct Outcome {
     pub annotations: BTreeMap<String, String>,
 }
 
-/// Whether policies look at objects of this kind at all: those that make policies and webhooks are left out, else a policy could
-/// keep everybody from taking it away.
+/// Whether policies look at objects of this kind at all. Left out are those that make policies and webhooks, else a policy could keep
+/// everybody from taking it away, and questions: `pkg/kubeapiserver/admission/exclusion`.
 pub fn is_exempt(resource: &Resource<'_>) -> bool {
-    const EXEMPT: [&str; 6] = [
-        "ValidatingWebhookConfiguration",
-        "MutatingWebhookConfiguration",
-        "ValidatingAdmissionPolicy",
-        "ValidatingAdmissionPolicyBinding",
-        "MutatingAdmissionPolicy",
-        "MutatingAdmissionPolicyBinding",
+    const POLICIES: [&str; 6] = [
+        "validatingwebhookconfigurations",
+        "mutatingwebhookconfigurations",
+        "validatingadmissionpolicies",
+        "validatingadmissionpolicybindings",
+        "mutatingadmissionpolicies",
+        "mutatingadmissionpolicybindings",
     ];
-    resource.group == "admissionregistration.k8s.io" && EXEMPT.contains(&resource.kind)
+    const REVIEWS: [&str; 4] =
+        ["localsubjectaccessreviews", "selfsubjectaccessreviews", "selfsubjectrulesreviews", "subjectaccessreviews"];
+    match resource.group {
+        "admissionregistration.k8s.io" => POLICIES.contains(&resource.plural),
+        "authentication.k8s.io" => matches!(resource.plural, "selfsubjectreviews" | "tokenreviews"),
+        "authorization.k8s.io" => REVIEWS.contains(&resource.plural),
+        _ => false,
+    }
+}
+
+/// The versions, besides the request's own, in which policies will look at its objects.
+pub fn wanted_versions<'a>(request: &Request<'a>, policies: &[Policy<'_>]) -> Vec<Resource<'a>> {
+    let mut wanted = Vec::new();
+    for policy in policies {
+        let constraints = policy.object.pointer("/spec/matchConstraints").unwrap_or(&Value::Null);
+        if let Ok(Some(matched)) = matching::matched(constraints, request)
+            && matched != request.resource
+            && !wanted.contains(&matched)
+        {
+            wanted.push(matched);
+        }
+    }
+    wanted
 }
 
 /// Judges a request by all policies.
-pub fn judge(request: &Request<'_>, policies: &[Policy<'_>], expressions: &dyn Expressions) -> Outcome {
+pub fn judge(request: &Request<'_>, policies: &[Policy<'_>]) -> Outcome {
     let mut judgement = Judgement::default();
     if is_exempt(&request.resource) {
         return judgement.outcome;
     }
     for policy in policies {
-        judgement.policy(request, policy, expressions);
+        judgement.policy(request, policy);
     }
     judgement.finish(request)
 }
@@ -138,7 +195,7 @@ impl Judgement {
         }
     }
 
-    fn policy(&mut self, request: &Request<'_>, policy: &Policy<'_>, expressions: &dyn Expressions) {
+    fn policy(&mut self, request: &Request<'_>, policy: &Policy<'_>) {
         let constraints = policy.object.pointer("/spec/matchConstraints").filter(|it| !it.is_null());
         let Some(constraints) = constraints else {
             return self.misconfigured(policy.object, None, "policy contained no match constraints, a required field");
@@ -148,9 +205,12 @@ impl Judgement {
             Ok(None) => return,
             Err(why) => return self.misconfigured(policy.object, None, &why),
         };
+        if let Some(why) = &policy.error {
+            return self.misconfigured(policy.object, None, why);
+        }
         let mut annotations: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for binding in &policy.bindings {
-            self.binding(request, policy.object, binding, matched, expressions, &mut annotations);
+            self.binding(request, policy, binding, matched, &mut annotations);
         }
         let name = Meta::of(policy.object).name();
         let named = annotations.into_iter().map(|(key, values)| (format!("{name}/{key}"), values.join(", ")));
@@ -160,27 +220,26 @@ impl Judgement {
     fn binding(
         &mut self,
         request: &Request<'_>,
-        policy: &Value,
+        policy: &Policy<'_>,
         binding: &Binding<'_>,
         matched: Resource<'_>,
-        expressions: &dyn Expressions,
         annotations: &mut BTreeMap<String, Vec<String>>,
     ) {
         if let Some(resources) = binding.object.pointer("/spec/matchResources").filter(|it| !it.is_null()) {
             match matching::matched(resources, request) {
                 Ok(Some(_)) => {}
                 Ok(None) => return,
-                Err(why) => return self.misconfigured(policy, Some(binding.object), &why),
+                Err(why) => return self.misconfigured(policy.object, Some(binding.object), &why),
             }
         }
         let params = match &binding.params {
             Ok(params) => params,
-            Err(why) => return self.misconfigured(policy, Some(binding.object), why),
+            Err(why) => return self.misconfigured(policy.object, Some(binding.object), why),
         };
         for param in params {
-            let result = evaluate::evaluate(request, policy, param, matched, expressions);
+            let result = evaluate::evaluate(request, policy, param, matched);
             for (index, failure) in result.failures {
-                self.act(policy, binding.object, index, &failure);
+                self.act(policy.object, binding.object, index, &failure);
             }
             for (key, value) in result.annotations {
                 let values = annotations.entry(key).or_default();
@@ -189,7 +248,7 @@ impl Judgement {
                 }
             }
             for error in result.annotation_errors {
-                self.deny(policy, Some(binding.object), &error, "");
+                self.deny(policy.object, Some(binding.object), &error, "");
             }
         }
     }

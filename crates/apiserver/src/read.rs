@@ -1,12 +1,14 @@
 //! From what is stored to what a version of a resource shows.
 
+use apimachinery::schema;
 use bytes::Bytes;
 use serde_json::Value;
 
 use crate::{
     builtin::event,
     object,
-    registry::Resource,
+    registry::{Origin, Resource, split_api_version},
+    shape,
     store::{Draft, Entry},
 };
 
@@ -40,8 +42,8 @@ pub(crate) fn bytes(resource: &Resource, entry: &Entry) -> Bytes {
 
 /// Whether the stored bytes are what `resource` shows: of its version, and written since its schema is what it is.
 pub(crate) fn is_current(resource: &Resource, entry: &Entry) -> bool {
-    resource.is_stored()
-        && entry.modified() > resource.valid_since
+    // What a webhook converts is made to fit when it is converted.
+    (resource.conversion.is_some() || resource.is_stored() && entry.modified() > resource.valid_since)
         && object::starts_with_type(entry.pieces()[0], &resource.group, &resource.version, &resource.kind)
 }
 
@@ -56,17 +58,42 @@ pub(crate) fn draft(resource: &Resource, object: &Value) -> Draft {
     object::draft(object, &resource.storage_api_version(), &resource.kind)
 }
 
+/// An object of one version in another one.
+pub(crate) fn in_version(resource: &Resource, object: &Value) -> Value {
+    let mut object = object.clone();
+    if resource.group == resource.storage_group && !resource.is_custom() {
+        // Only events have two groups.
+        event::to_core(&mut object);
+    }
+    fit(resource, &mut object);
+    object
+}
+
 /// Makes an object of another version, or of an older schema, one of `resource`.
 pub(crate) fn fit(resource: &Resource, value: &mut Value) {
     if resource.group != resource.storage_group {
         event::from_core(value);
     }
+    complete(resource, value);
     if let Some(fields) = value.as_object_mut() {
         fields.insert("apiVersion".to_owned(), resource.api_version().into());
         fields.insert("kind".to_owned(), resource.kind.clone().into());
     }
-    if resource.is_custom() {
-        // INVARIANT: the metadata was found well-formed when the object was stored.
-        let _ = crate::shape::settle(resource, value);
+    prune(resource, value);
+}
+
+/// Prunes and defaults an object of a custom resource by the schema of the version that it is stored in.
+pub(crate) fn complete(resource: &Resource, value: &mut Value) {
+    let Origin::Custom(definition) = &resource.origin else { return };
+    let (_, version) = split_api_version(object::text(value, "apiVersion"));
+    let schema = definition.schemas.get(version).or(resource.schema.as_ref()).cloned();
+    // INVARIANT: the metadata was found well-formed when the object was stored.
+    let _ = shape::settle_as(resource, schema.as_deref(), value);
+}
+
+/// Takes what a version does not have from an object that was converted to it; nothing is filled in then.
+pub(crate) fn prune(resource: &Resource, value: &mut Value) {
+    if let Some(schema) = resource.schema.as_deref().filter(|_| resource.is_custom()) {
+        schema::prune::prune(value, schema);
     }
 }

@@ -11,7 +11,7 @@ use crate::{discovery::Documents, openapi};
 
 pub(crate) use built_in::built_in;
 pub use resource::{
-    Definition, Origin, Resource, Scale, SelectableField, Subresources, api_version, split_api_version,
+    Definition, Origin, Resource, Rules, Scale, SelectableField, Subresources, api_version, split_api_version,
 };
 
 /// Holds the present catalogue.

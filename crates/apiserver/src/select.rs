@@ -33,6 +33,11 @@ impl Selection {
         }
     }
 
+    /// The resource that the objects are of.
+    pub(crate) const fn resource(&self) -> &Arc<Resource> {
+        &self.resource
+    }
+
     /// Whether every object is selected.
     pub(crate) fn selects_all(&self) -> bool {
         self.labels.is_empty() && self.fields.is_empty()

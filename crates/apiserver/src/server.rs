@@ -25,6 +25,7 @@ use crate::{
     crd::Definitions,
     fairness::Fairness,
     garbage::Garbage,
+    policies::force::Force,
     registry::{Registry, Resource, built_in},
     reviews::Tokens,
     serve,
@@ -65,6 +66,7 @@ pub(crate) struct Core {
     pub(crate) store: Store,
     pub(crate) registry: Registry,
     pub(crate) definitions: Definitions,
+    pub(crate) policies: Force,
     pub(crate) garbage: Garbage,
     /// The types of built-in kinds, as documents tell them.
     pub(crate) types: Types,
@@ -85,10 +87,13 @@ impl Server {
         let definitions = Definitions::default();
         definitions.load(&store, &registry);
         let rbac = Rbac::load(&store);
+        let policies = Force::default();
+        policies.load(&store);
         let core = Core {
             store,
             registry,
             definitions,
+            policies,
             garbage: Garbage::default(),
             types,
             rbac,

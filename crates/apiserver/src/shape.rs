@@ -3,7 +3,8 @@
 //! The checks of custom resources and their order are those of `apiextensions-apiserver/pkg/registry/customresource`.
 
 use apimachinery::{
-    field::{ErrorType, FieldError, Path},
+    cel,
+    field::{FieldError, Path},
     meta::{self, NameRule},
     schema::{self, Schema},
 };
@@ -14,6 +15,7 @@ use crate::{
     registry::Resource,
     scope::Part,
     validation::{self, Kind},
+    warnings::Warnings,
 };
 
 /// Drops the fields that the kind does not have and fills in defaults; returns the paths of what was dropped.
@@ -21,8 +23,17 @@ use crate::{
 /// # Errors
 /// A field of the metadata that has another type, in the words of Go's reader.
 pub(crate) fn settle(resource: &Resource, object: &mut Value) -> Result<Vec<String>, String> {
+    settle_as(resource, resource.schema.as_deref(), object)
+}
+
+/// The same by the schema of another version.
+pub(crate) fn settle_as(
+    resource: &Resource,
+    schema: Option<&Schema>,
+    object: &mut Value,
+) -> Result<Vec<String>, String> {
     let mut unknown = schema::metadata::coerce(object)?;
-    let Some(schema) = resource.schema.as_deref() else { return Ok(unknown) };
+    let Some(schema) = schema else { return Ok(unknown) };
     unknown.extend(schema::prune::prune(object, schema));
     unknown.sort();
     unknown.dedup();
@@ -35,13 +46,19 @@ pub(crate) fn settle(resource: &Resource, object: &mut Value) -> Result<Vec<Stri
     Ok(unknown)
 }
 
-/// What is wrong with an object; `old` is the one that it replaces.
-pub(crate) fn check(resource: &Resource, part: Part, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
+/// What is wrong with an object; `old` is the one that it replaces. What it may keep all the same goes into `warnings`.
+pub(crate) fn check(
+    resource: &Resource,
+    part: Part,
+    object: &Value,
+    old: Option<&Value>,
+    warnings: &Warnings,
+) -> Vec<FieldError> {
     let kind = resource.built_in().and_then(|definition| Kind::of(definition.group, definition.plural));
     let by_kind = match (kind, old) {
         (Some(kind), Some(old)) => validation::update(kind, part.as_str(), object, old),
         (Some(kind), None) => validation::create(kind, object),
-        (None, _) if resource.is_custom() => custom(resource, part, object, old),
+        (None, _) if resource.is_custom() => custom(resource, part, object, old, warnings),
         (None, _) => Vec::new(),
     };
     match old {
@@ -50,7 +67,13 @@ pub(crate) fn check(resource: &Resource, part: Part, object: &Value, old: Option
     }
 }
 
-fn custom(resource: &Resource, part: Part, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
+fn custom(
+    resource: &Resource,
+    part: Part,
+    object: &Value,
+    old: Option<&Value>,
+    warnings: &Warnings,
+) -> Vec<FieldError> {
     let mut errors = wrong_type(resource, object);
     if !errors.is_empty() {
         return errors;
@@ -73,10 +96,16 @@ fn custom(resource: &Resource, part: Part, object: &Value, old: Option<&Value>) 
         Some(old) => schema::lists::validate_update(object, old, schema, &Path::ROOT),
         None => schema::lists::validate(object, schema, &Path::ROOT),
     });
-    if errors.iter().any(hides_rules) {
-        let why = "some validation rules were not checked because the object was invalid; correct the existing errors to complete \
-                   validation";
-        errors.push(FieldError::invalid(&Path::ROOT, Value::Null, why));
+    let Some(rules) = resource.rules.as_deref() else { return errors };
+    // An object that is so wrong that rules would only add confusion is not shown to them.
+    match (cel::blocked(&errors), rules) {
+        (Some(blocked), _) => errors.push(blocked),
+        (None, Ok(rules)) => {
+            let found = rules.validate(object, old, &Path::ROOT, cel::OBJECT_BUDGET);
+            errors.extend(found.errors);
+            found.warnings.into_iter().for_each(|warning| warnings.add(warning));
+        }
+        (None, Err(wrong)) => errors.extend(wrong.iter().cloned()),
     }
     errors
 }
@@ -93,18 +122,6 @@ fn embedded(object: &Value, schema: &Schema) -> Vec<FieldError> {
             })
             .collect()
     })
-}
-
-/// Whether the object is so wrong that rules about it would say nothing: `hasBlockingErr` of `customresource/strategy.go`.
-fn hides_rules(error: &FieldError) -> bool {
-    matches!(
-        error.kind,
-        ErrorType::NotSupported
-            | ErrorType::Required
-            | ErrorType::TooLong
-            | ErrorType::TooMany
-            | ErrorType::TypeInvalid
-    )
 }
 
 /// `ValidateTypeMeta` of `customresource/validator.go`.

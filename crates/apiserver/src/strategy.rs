@@ -9,7 +9,9 @@ use apimachinery::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::{builtin::defaults, crd, object, registry::Resource, scope::Part, shape, validation::Kind};
+use crate::{
+    builtin::defaults, crd, object, registry::Resource, scope::Part, shape, validation::Kind, warnings::Warnings,
+};
 
 /// The built-in kind, as far as its objects are stored.
 fn kind(resource: &Resource) -> Option<Kind> {
@@ -86,13 +88,19 @@ pub(crate) fn canonicalize(resource: &Resource, object: &mut Value) {
 }
 
 /// What is wrong with a new object.
-pub(crate) fn check_create(resource: &Resource, object: &Value) -> Vec<FieldError> {
-    shape::check(resource, Part::Whole, object, None)
+pub(crate) fn check_create(resource: &Resource, object: &Value, warnings: &Warnings) -> Vec<FieldError> {
+    shape::check(resource, Part::Whole, object, None, warnings)
 }
 
 /// What is wrong with a changed object.
-pub(crate) fn check_update(resource: &Resource, part: Part, new: &Value, old: &Value) -> Vec<FieldError> {
-    shape::check(resource, part, new, Some(old))
+pub(crate) fn check_update(
+    resource: &Resource,
+    part: Part,
+    new: &Value,
+    old: &Value,
+    warnings: &Warnings,
+) -> Vec<FieldError> {
+    shape::check(resource, part, new, Some(old), warnings)
 }
 
 /// A definition waits for its objects.

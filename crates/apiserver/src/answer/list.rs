@@ -38,7 +38,7 @@ pub(crate) fn list(call: &Call, entries: &[Entry], version: u64, more: &More) ->
             Ok(tree(call.form, StatusCode::OK, &table::render(&resource.columns, &metadata, objects, &options)))
         }
         Form::Plain => {
-            let mut list = meta(&resource.list_kind, &resource.api_version(), version, more);
+            let mut list = of_resource(resource, version, more);
             let items = entries.iter().map(|entry| item(resource, entry)).collect();
             set(&mut list, "items", Value::Array(items));
             Ok(tree(call.form, StatusCode::OK, &list))
@@ -73,6 +73,15 @@ fn item(resource: &Resource, entry: &Entry) -> Value {
     value
 }
 
+/// A resource's list without its items; in one of custom objects `continue` is always said.
+fn of_resource(resource: &Resource, version: u64, more: &More) -> Value {
+    let mut list = meta(&resource.list_kind, &resource.api_version(), version, more);
+    if let Some(metadata) = list.get_mut("metadata").filter(|_| resource.is_custom()) {
+        set(metadata, "continue", more.continuation.clone().into());
+    }
+    list
+}
+
 /// A list without its items.
 fn meta(kind: &str, api_version: &str, version: u64, more: &More) -> Value {
     json!({"kind": kind, "apiVersion": api_version, "metadata": list_meta(version, more)})
@@ -105,7 +114,7 @@ struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     fn new(resource: &'a Resource, version: u64, more: &More) -> Self {
-        let head = meta(&resource.list_kind, &resource.api_version(), version, more);
+        let head = of_resource(resource, version, more);
         let mut out = serde_json::to_vec(&head).unwrap_or_default();
         out.pop();
         out.extend_from_slice(b",\"items\":[");

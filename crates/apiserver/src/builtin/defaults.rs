@@ -65,7 +65,8 @@ pub fn prepare_create(definition: &Definition, object: &mut Value) {
             remove(entry(object, "spec"), &["strategy", "preferredHolder"]);
         }
         "CustomResourceDefinition" => {
-            put(object, "status", json!({}));
+            // What its type always has.
+            put(object, "status", json!({"acceptedNames": {"kind": "", "plural": ""}, "conditions": null}));
             put(entry(object, "metadata"), "generation", 1.into());
             crd::stored_versions(object);
         }

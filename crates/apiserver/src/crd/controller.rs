@@ -2,7 +2,7 @@
 //!
 //! See `k8s.io/apiextensions-apiserver/pkg/controller/{status,establish,finalizer}`.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use apimachinery::{
     meta::{Meta, MetaMut, options::DeleteOptions},
@@ -13,14 +13,8 @@ use serde_json::{Map, Value};
 
 use super::{GROUP, PLURAL, conditions};
 use crate::{
-    api::Api,
-    failure::Outcome,
-    object,
-    options::ListOptions,
-    registry::Origin,
-    scope::Scope,
-    store::{Range, WatchEnd},
-    verbs,
+    api::Api, failure::Outcome, follow::follow, object, options::ListOptions, registry::Origin, scope::Scope,
+    store::Range, verbs,
 };
 
 /// Keeps a definition until its objects are gone.
@@ -28,30 +22,7 @@ pub(crate) const FINALIZER: &str = "customresourcecleanup.apiextensions.k8s.io";
 
 /// Follows all definitions, for as long as the server runs.
 pub(crate) async fn run(api: Api) {
-    while follow(&api).await.is_some() {}
-}
-
-/// Looks at all definitions, and again after each change; `None` when the store has stopped.
-async fn follow(api: &Api) -> Option<()> {
-    let store = api.core().store.clone();
-    let scope = api.scope(GROUP, PLURAL, "").ok()?;
-    let mut watch = store.watch(Range::prefix(&scope.resource.prefix), store.revision()).ok()?;
-    loop {
-        let waits = match settle(&scope, api).await {
-            Ok(waits) => waits,
-            Err(failed) => {
-                tracing::warn!(why = failed.message(), "custom resource definitions cannot be settled");
-                true
-            }
-        };
-        // Objects that wait for their own finalizers are looked for again.
-        let wait = Duration::from_secs(if waits { 1 } else { 3600 });
-        match tokio::time::timeout(wait, watch.next()).await {
-            Ok(Ok(_)) | Err(_) => {}
-            Ok(Err(WatchEnd::Slow { .. })) => return Some(()),
-            Ok(Err(WatchEnd::Stopped)) => return None,
-        }
-    }
+    follow(api, GROUP, PLURAL, |scope, api| Box::pin(settle(scope, api))).await;
 }
 
 /// Settles each definition; also says whether one waits for its objects.
@@ -188,7 +159,7 @@ async fn finish(scope: &Scope, api: &Api, name: &str, definition: &Value) -> Out
                     .await?;
             }
             let listing = verbs::list::list(&objects, &ListOptions::default()).await?;
-            let (entries, _) = listing.page(&objects);
+            let (entries, _) = listing.page(&objects).await?;
             verbs::delete::delete_all(&objects, entries, &DeleteOptions::default()).await?;
             if api.core().store.snapshot().count(&Range::prefix(&objects.resource.prefix)) > 0 {
                 return Ok(false);

@@ -46,7 +46,7 @@ pub(crate) async fn delete_collection(mut call: Call, body: RequestBody) -> Outc
     call.scope.dry_run = options.is_dry_run();
     let listing = verbs::list::list(&call.scope, &list).await?;
     let version = listing.version;
-    let (entries, more) = listing.page(&call.scope);
+    let (entries, more) = listing.page(&call.scope).await?;
     let deleted = verbs::delete::delete_all(&call.scope, entries, &options).await?;
     answer::list(&call, &deleted, version, &more)
 }

@@ -21,9 +21,11 @@ pub(crate) async fn get(call: Call) -> Outcome<Response<Body>> {
 pub(crate) async fn list(call: Call) -> Outcome<Response<Body>> {
     let options = ListOptions::read(call.query(), &call.scope.resource, &call.name, false)?;
     let listing = verbs::list::list(&call.scope, &options).await?;
-    if options.limit > 0 || call.form.form != Form::Plain || !answer::streams(call.form) {
+    // What a webhook converts may fail, which has to be known before an answer begins.
+    let converts = call.scope.resource.conversion.is_some();
+    if options.limit > 0 || converts || call.form.form != Form::Plain || !answer::streams(call.form) {
         let version = listing.version;
-        let (entries, more) = listing.page(&call.scope);
+        let (entries, more) = listing.page(&call.scope).await?;
         return answer::list(&call, &entries, version, &more);
     }
     Ok(answer::stream_list(&call, listing))

@@ -1,55 +1,15 @@
 //! The expressions of one policy, evaluated for one request and one parameter: `policy/validating/validator.go`.
 
-use serde_json::{Value, json};
+use apimachinery::cel::{
+    self,
+    policy::{Answer, CONDITIONS_BUDGET, Evaluation, Failure as Failed, Inputs, Program},
+};
+use serde_json::{Map, Value, json};
 
-use super::{Request, Resource};
-
-/// What evaluates CEL.
-pub trait Expressions {
-    /// The value of an expression.
-    ///
-    /// # Errors
-    /// It cannot be read, or evaluating it failed or cost too much.
-    fn evaluate(&self, expression: &str, variables: &Variables<'_>) -> Result<Value, EvaluationError>;
-}
-
-/// Why an expression has no value.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EvaluationError {
-    /// It is no expression.
-    #[error("compilation error: {0}")]
-    Compilation(String),
-    /// It failed.
-    #[error("expression '{expression}' resulted in error: {why}")]
-    Failed {
-        /// The expression.
-        expression: String,
-        /// Why.
-        why: String,
-    },
-    /// All expressions together cost too much.
-    #[error("validation failed due to running out of cost budget, no further validation rules will be run")]
-    OutOfBudget,
-}
-
-/// What an expression sees. What there is not is null.
-#[derive(Clone, Copy, Debug)]
-pub struct Variables<'a> {
-    /// `object`.
-    pub object: &'a Value,
-    /// `oldObject`.
-    pub old_object: &'a Value,
-    /// `request`.
-    pub request: &'a Value,
-    /// `params`.
-    pub params: &'a Value,
-    /// `namespaceObject`.
-    pub namespace_object: &'a Value,
-    /// `variables`: the name of each with its value, or why it has none, which is an error only of who uses it.
-    pub composed: &'a [(String, Result<Value, EvaluationError>)],
-    /// Whether `authorizer` is there: not for messages and audit annotations.
-    pub may_authorize: bool,
-}
+use super::{
+    Policy, Request, Resource,
+    compiled::{items, text},
+};
 
 /// A validation that did not hold.
 #[derive(Debug)]
@@ -74,82 +34,113 @@ pub(super) fn ignores_failures(policy: &Value) -> bool {
     policy.pointer("/spec/failurePolicy").and_then(Value::as_str) == Some("Ignore")
 }
 
-fn items<'a>(policy: &'a Value, field: &str) -> &'a [Value] {
-    policy.get("spec").and_then(|spec| spec.get(field)).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
-}
-
-fn text<'a>(object: &'a Value, field: &str) -> &'a str {
-    object.get(field).and_then(Value::as_str).unwrap_or_default()
-}
-
-pub(super) fn evaluate(
-    request: &Request<'_>,
-    policy: &Value,
-    param: &Value,
-    matched: Resource<'_>,
-    expressions: &dyn Expressions,
-) -> Evaluated {
+pub(super) fn evaluate(request: &Request<'_>, policy: &Policy<'_>, param: &Value, matched: Resource<'_>) -> Evaluated {
     let mut out = Evaluated::default();
-    let ignores = ignores_failures(policy);
-    let seen = admission_request(request, matched);
+    let ignores = ignores_failures(policy.object);
+    let alone = |message: String| {
+        let failure = Failure { message, reason: String::new() };
+        Evaluated { failures: if ignores { Vec::new() } else { vec![(0, failure)] }, ..Evaluated::default() }
+    };
     let null = Value::Null;
-    let base = Variables {
-        object: request.object.unwrap_or(&null),
-        old_object: request.old_object.unwrap_or(&null),
+    let (object, old_object) = request.in_version(matched);
+    let own = admission_request(request, request.resource);
+    let seen = admission_request(request, matched);
+    let namespace = request.namespace_object.map(namespace_object).unwrap_or_default();
+    let resource = cel::Resource {
+        group: request.resource.group,
+        plural: request.resource.plural,
+        subresource: request.subresource,
+        namespace: request.namespace,
+        name: request.name,
+    };
+    let all = Inputs {
+        object: object.unwrap_or(&null),
+        old_object: old_object.unwrap_or(&null),
         request: &seen,
         params: param,
-        namespace_object: request.namespace_object.unwrap_or(&null),
-        composed: &[],
-        may_authorize: true,
+        namespace_object: &namespace,
+        authorizer: Some((request.authority, resource)),
     };
-    match conditions_hold(policy, &base, expressions) {
+    let expressions = policy.expressions;
+    // Conditions see the request as it came, and no namespace.
+    let evaluation = Evaluation::new(
+        Inputs { request: &own, namespace_object: &null, ..all },
+        &expressions.variables,
+        CONDITIONS_BUDGET,
+    );
+    match conditions_hold(&expressions.conditions, &evaluation) {
         Ok(true) => {}
         Ok(false) => return out,
-        Err(message) => {
-            if !ignores {
-                out.failures.push((0, Failure { message, reason: String::new() }));
-            }
-            return out;
+        Err(message) => return alone(message),
+    }
+    let evaluation = Evaluation::new(all, &expressions.variables, cel::OBJECT_BUDGET);
+    let mut verdicts = Vec::with_capacity(expressions.validations.len());
+    for validation in &expressions.validations {
+        match run(validation, &evaluation) {
+            Ok(answer) => verdicts.push(Ok(answer)),
+            Err(Wrong::Budget(why)) => return alone(why),
+            Err(Wrong::Failed(why)) => verdicts.push(Err(why)),
         }
     }
-    let mut composed: Vec<(String, Result<Value, EvaluationError>)> = Vec::new();
-    for variable in items(policy, "variables") {
-        let value = expressions.evaluate(text(variable, "expression"), &Variables { composed: &composed, ..base });
-        composed.push((text(variable, "name").to_owned(), value));
-    }
-    let variables = Variables { composed: &composed, ..base };
-    for (index, validation) in items(policy, "validations").iter().enumerate() {
-        match expressions.evaluate(text(validation, "expression"), &variables) {
-            Ok(Value::Bool(true)) => {}
-            Ok(_) => out.failures.push((index, failure(validation, &variables, expressions))),
+    let less = Inputs { authorizer: None, ..all };
+    let messages = messages(policy, less, evaluation.left());
+    for (index, (verdict, validation)) in verdicts.into_iter().zip(items(policy.object, "validations")).enumerate() {
+        let failed = match (verdict, &messages) {
+            (Err(why), _) => Err(why),
+            (Ok(_), Err(why)) => Err(format!("failed messageExpression: {why}")),
+            (Ok(Answer::Bool(true)), Ok(_)) => continue,
+            (Ok(_), Ok(messages)) => Ok(failure(validation, messages.get(index).cloned().flatten())),
+        };
+        match failed {
+            Ok(failure) => out.failures.push((index, failure)),
             Err(_) if ignores => {}
-            Err(error) => {
-                let failure = Failure { message: error.to_string(), reason: String::new() };
-                if error == EvaluationError::OutOfBudget {
-                    out.failures = vec![(0, failure)];
-                    return out;
-                }
-                out.failures.push((index, failure));
-            }
+            Err(message) => out.failures.push((index, Failure { message, reason: String::new() })),
         }
     }
-    annotate(policy, &Variables { may_authorize: false, ..variables }, expressions, ignores, &mut out);
+    let evaluation = Evaluation::new(less, &expressions.variables, cel::OBJECT_BUDGET);
+    for (annotation, program) in items(policy.object, "auditAnnotations").iter().zip(&expressions.annotations) {
+        match run(program, &evaluation) {
+            Ok(answer) => annotate(annotation, answer, &mut out),
+            Err(Wrong::Budget(why)) => return alone(why),
+            Err(Wrong::Failed(_)) if ignores => {}
+            Err(Wrong::Failed(why)) => out.annotation_errors.push(why),
+        }
+    }
     out
 }
 
+/// Why there is no answer.
+enum Wrong {
+    /// To this expression.
+    Failed(String),
+    /// To this and all that follow.
+    Budget(String),
+}
+
+fn run<'a>(program: &'a Result<Program, String>, evaluation: &Evaluation<'a>) -> Result<Answer, Wrong> {
+    let program = program.as_ref().map_err(|why| Wrong::Failed(format!("compilation error: {why}")))?;
+    evaluation.evaluate(program).map_err(|failed| match failed {
+        Failed::OutOfBudget => Wrong::Budget(failed.to_string()),
+        Failed::Failed { .. } => Wrong::Failed(failed.to_string()),
+    })
+}
+
 /// One condition that is false decides, whatever else failed.
-fn conditions_hold(policy: &Value, variables: &Variables<'_>, expressions: &dyn Expressions) -> Result<bool, String> {
+fn conditions_hold<'a>(conditions: &'a [Result<Program, String>], evaluation: &Evaluation<'a>) -> Result<bool, String> {
+    // All are evaluated before one counts.
+    let mut answers = Vec::with_capacity(conditions.len());
+    for condition in conditions {
+        match run(condition, evaluation) {
+            Err(Wrong::Budget(why)) => return Err(why),
+            answer => answers.push(answer),
+        }
+    }
     let mut errors = Vec::new();
-    for condition in items(policy, "matchConditions") {
-        match expressions.evaluate(text(condition, "expression"), variables) {
-            Ok(Value::Bool(false)) => return Ok(false),
-            Ok(_) => {}
-            Err(error) => {
-                let text = error.to_string();
-                if !errors.contains(&text) {
-                    errors.push(text);
-                }
-            }
+    for answer in answers {
+        match answer {
+            Ok(Answer::Bool(false)) => return Ok(false),
+            Err(Wrong::Failed(text) | Wrong::Budget(text)) if !errors.contains(&text) => errors.push(text),
+            _ => {}
         }
     }
     match errors.as_slice() {
@@ -159,15 +150,25 @@ fn conditions_hold(policy: &Value, variables: &Variables<'_>, expressions: &dyn 
     }
 }
 
-/// The message of a validation: that of its expression if it gives one line, else the one it says, else its own expression.
-fn failure(validation: &Value, variables: &Variables<'_>, expressions: &dyn Expressions) -> Failure {
+/// The messages that message expressions make, for all validations at once.
+fn messages(policy: &Policy<'_>, inputs: Inputs<'_>, budget: u64) -> Result<Vec<Option<String>>, String> {
     const LONGEST: usize = 5 << 10;
-    let expression = text(validation, "messageExpression");
-    let made = (!expression.is_empty())
-        .then(|| expressions.evaluate(expression, &Variables { may_authorize: false, ..*variables }))
-        .and_then(Result::ok)
-        .and_then(|value| value.as_str().map(|text| text.trim().to_owned()))
-        .filter(|text| !text.is_empty() && text.len() <= LONGEST && !text.contains('\n'));
+    let evaluation = Evaluation::new(inputs, &policy.expressions.variables, budget);
+    let mut messages = Vec::with_capacity(policy.expressions.messages.len());
+    for program in &policy.expressions.messages {
+        let answer = program.as_ref().map(|program| run(program, &evaluation)).transpose();
+        messages.push(match answer {
+            Err(Wrong::Budget(why)) => return Err(why),
+            Ok(Some(Answer::Text(text))) => Some(text.trim().to_owned()),
+            Ok(_) | Err(Wrong::Failed(_)) => None,
+        });
+    }
+    let usable = |text: &String| !text.is_empty() && text.len() <= LONGEST && !text.contains('\n');
+    Ok(messages.into_iter().map(|message| message.filter(usable)).collect())
+}
+
+/// The message of a validation: that of its expression if it gives one line, else the one it says, else its own expression.
+fn failure(validation: &Value, made: Option<String>) -> Failure {
     let said = text(validation, "message").trim();
     let message = made.unwrap_or_else(|| {
         if said.is_empty() {
@@ -179,56 +180,69 @@ fn failure(validation: &Value, variables: &Variables<'_>, expressions: &dyn Expr
     Failure { message, reason: text(validation, "reason").to_owned() }
 }
 
-fn annotate(
-    policy: &Value,
-    variables: &Variables<'_>,
-    expressions: &dyn Expressions,
-    ignores: bool,
-    out: &mut Evaluated,
-) {
+fn annotate(annotation: &Value, answer: Answer, out: &mut Evaluated) {
     const LONGEST: usize = 10 << 10;
-    for annotation in items(policy, "auditAnnotations") {
-        let expression = text(annotation, "valueExpression");
-        match expressions.evaluate(expression.trim(), variables) {
-            Ok(Value::String(value)) => {
-                let mut value = value.trim();
-                if value.len() > LONGEST {
-                    let mut end = LONGEST;
-                    while !value.is_char_boundary(end) {
-                        end -= 1;
-                    }
-                    value = value.get(..end).unwrap_or_default();
+    let kind = match answer {
+        Answer::Text(value) => {
+            let mut value = value.trim();
+            if value.len() > LONGEST {
+                let mut end = LONGEST;
+                while !value.is_char_boundary(end) {
+                    end -= 1;
                 }
-                if !value.is_empty() {
-                    out.annotations.push((text(annotation, "key").to_owned(), value.to_owned()));
-                }
+                value = value.get(..end).unwrap_or_default();
             }
-            Ok(Value::Null) => {}
-            Ok(_) => out.annotation_errors.push(format!(
-                "valueExpression '{expression}' resulted in unsupported return type. Return type must be either string or null."
-            )),
-            Err(_) if ignores => {}
-            Err(error) => out.annotation_errors.push(error.to_string()),
+            if !value.is_empty() {
+                out.annotations.push((text(annotation, "key").to_owned(), value.to_owned()));
+            }
+            return;
         }
-    }
+        Answer::Null => return,
+        Answer::Bool(_) => "bool",
+        Answer::Other(kind) => kind,
+    };
+    let expression = text(annotation, "valueExpression");
+    out.annotation_errors.push(format!(
+        "valueExpression '{expression}' resulted in unsupported return type: {kind}. Return type must be either string or null."
+    ));
 }
 
 /// `request` as expressions see it: an `AdmissionRequest` without the objects.
 fn admission_request(request: &Request<'_>, matched: Resource<'_>) -> Value {
     let kind = |of: &Resource<'_>| json!({"group": of.group, "version": of.version, "kind": of.kind});
     let resource = |of: &Resource<'_>| json!({"group": of.group, "version": of.version, "resource": of.plural});
-    json!({
+    let mut seen = json!({
+        "uid": "",
         "kind": kind(&matched),
         "resource": resource(&matched),
-        "subResource": request.subresource,
         "requestKind": kind(&request.resource),
         "requestResource": resource(&request.resource),
-        "requestSubResource": request.subresource,
-        "name": request.name,
-        "namespace": request.namespace,
         "operation": request.operation,
         "userInfo": request.user,
         "dryRun": request.dry_run,
         "options": request.options,
-    })
+    });
+    // As JSON leaves them out.
+    for (field, text) in [
+        ("subResource", request.subresource),
+        ("requestSubResource", request.subresource),
+        ("name", request.name),
+        ("namespace", request.namespace),
+    ] {
+        if let Some(seen) = seen.as_object_mut().filter(|_| !text.is_empty()) {
+            seen.insert(field.to_owned(), text.into());
+        }
+    }
+    seen
+}
+
+/// What expressions see of a namespace: `CreateNamespaceObject` of `plugin/cel/condition.go`.
+fn namespace_object(namespace: &Value) -> Value {
+    const HIDDEN: [&str; 3] = ["managedFields", "ownerReferences", "selfLink"];
+    let part = |name: &str| namespace.get(name).cloned().unwrap_or_else(|| Value::Object(Map::new()));
+    let mut metadata = part("metadata");
+    if let Some(fields) = metadata.as_object_mut() {
+        fields.retain(|name, _| !HIDDEN.contains(&name.as_str()));
+    }
+    json!({"metadata": metadata, "spec": part("spec"), "status": part("status")})
 }

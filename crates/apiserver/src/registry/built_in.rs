@@ -29,6 +29,8 @@ fn resource(kind: Kind) -> Resource {
         served: true,
         schema: Some(kind.schema),
         validator: None,
+        rules: None,
+        conversion: None,
         columns: kind.columns,
         subresources: Subresources {
             status: has("status"),

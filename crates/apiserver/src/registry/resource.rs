@@ -1,14 +1,16 @@
 //! One resource in one version: all that a request for it needs to know.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use apimachinery::{
+    cel,
+    field::FieldError,
     schema::{Schema, validate::Validator},
     table::Columns,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::builtin;
+use crate::{builtin, convert::Webhook};
 
 /// A resource in one version, such as `deployments` of `apps/v1`.
 #[derive(Clone, Debug)]
@@ -37,6 +39,10 @@ pub struct Resource {
     pub schema: Option<Arc<Schema>>,
     /// The same, made ready to check objects of custom resources.
     pub validator: Option<Arc<Validator>>,
+    /// Its rules, `x-kubernetes-validations`, ready to run; `None` where there are none.
+    pub rules: Option<Arc<Rules>>,
+    /// What converts objects from and to other versions; `None` where these differ by name alone.
+    pub conversion: Option<Arc<Webhook>>,
     /// What a table shows.
     pub columns: Arc<Columns>,
     /// Subresources.
@@ -59,6 +65,9 @@ pub struct Resource {
     /// whenever they are read.
     pub valid_since: u64,
 }
+
+/// The rules of a schema, or what is wrong with them: then every object is refused.
+pub type Rules = Result<cel::Compiled, Vec<FieldError>>;
 
 /// Which subresources there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -105,7 +114,7 @@ impl SelectableField {
 }
 
 /// Where a resource comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Origin {
     /// The server itself.
     BuiltIn(&'static builtin::Definition),
@@ -114,7 +123,7 @@ pub enum Origin {
 }
 
 /// The `CustomResourceDefinition` that a resource comes from.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Definition {
     /// Its name.
     pub name: String,
@@ -122,6 +131,8 @@ pub struct Definition {
     pub uid: String,
     /// Whether it is being deleted: then nothing new is made.
     pub terminating: bool,
+    /// The schemas of all versions: an object is completed by that of the version that it is stored in.
+    pub schemas: BTreeMap<String, Arc<Schema>>,
 }
 
 impl Resource {

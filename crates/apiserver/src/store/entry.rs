@@ -176,6 +176,14 @@ impl Entry {
         Ok(packer.done(value))
     }
 
+    /// The same state with another value: what the object is in another version.
+    pub(crate) fn with_value(&self, draft: &Draft) -> Result<Self, TooLong> {
+        let (before, after) = draft.bytes.split_at_checked(draft.revision_at).unwrap_or((&draft.bytes, &[]));
+        let value = [before, self.modified().to_string().as_bytes(), after].concat();
+        let parts = Parts { labels: draft.labels.as_bytes(), value: value.into(), ..self.parts() };
+        Self::pack(&parts, &mut Packer::default())
+    }
+
     fn head(&self) -> Head {
         Head::read(&self.inner.packed)
     }

@@ -1,5 +1,7 @@
-//! Validating admission policies and their bindings: `pkg/apis/admissionregistration/validation`, but for what needs a CEL compiler.
+//! Validating admission policies and their bindings: `pkg/apis/admissionregistration/validation`.
 
+use apimachinery::cel;
+use apimachinery::cel::policy::{Compiler, Gives, Sees};
 use apimachinery::field::{FieldError, Path};
 use apimachinery::meta::{Meta, NameRule, names, validate};
 use serde_json::Value;
@@ -10,30 +12,6 @@ const ROOT: Path<'static> = Path::ROOT;
 const MOST_CONDITIONS: usize = 64;
 const MOST_ANNOTATIONS: usize = 20;
 const LONGEST_VALUE_EXPRESSION: usize = 5 << 10;
-const RESERVED: [&str; 21] = [
-    "true",
-    "false",
-    "null",
-    "in",
-    "as",
-    "break",
-    "const",
-    "continue",
-    "else",
-    "for",
-    "function",
-    "if",
-    "import",
-    "let",
-    "loop",
-    "package",
-    "namespace",
-    "return",
-    "var",
-    "void",
-    "while",
-];
-
 const REASONS: [&str; 3] = ["Forbidden", "Invalid", "RequestEntityTooLarge"];
 const SCOPES: [&str; 3] = ["*", "Cluster", "Namespaced"];
 const ACTIONS: [&str; 3] = ["Audit", "Deny", "Warn"];
@@ -63,18 +41,26 @@ fn policy_spec(object: &Value, errors: &mut Vec<FieldError>) {
             }
         }
     }
-    match_conditions(spec, &path, errors);
+    let params = given(spec, "paramKind").is_some();
+    let all = Sees { params, authorizer: true };
+    match_conditions(spec, all, &path, errors);
+    let variables = items(spec, "variables");
+    let mut compiler = if variables.is_empty() { Compiler::without_variables() } else { Compiler::new() };
     let list = path.child("variables");
-    for (index, variable) in items(spec, "variables").iter().enumerate() {
+    for (index, variable) in variables.iter().enumerate() {
         let at = list.index(index);
         let name = text(variable, "name");
         if name.trim().is_empty() {
             errors.push(FieldError::required(&at.child("name"), "name is not specified"));
-        } else if !is_identifier(name) {
+        } else if !cel::is_identifier(name) {
             errors.push(FieldError::invalid(&at.child("name"), name, "must be a valid CEL identifier"));
         }
-        if text(variable, "expression").trim().is_empty() {
-            errors.push(FieldError::required(&at.child("expression"), "expression is not specified"));
+        let expression = text(variable, "expression");
+        let at = at.child("expression");
+        if expression.trim().is_empty() {
+            errors.push(FieldError::required(&at, "expression is not specified"));
+        } else if let (_, Err(why)) = compiler.variable(name, expression, all) {
+            errors.push(FieldError::invalid(&at, expression, why));
         }
     }
     let (validations, annotations) = (items(spec, "validations"), items(spec, "auditAnnotations"));
@@ -86,13 +72,9 @@ fn policy_spec(object: &Value, errors: &mut Vec<FieldError>) {
     }
     let list = path.child("validations");
     for (index, validation) in validations.iter().enumerate() {
-        check_validation(validation, &list.index(index), errors);
+        check_validation(validation, &compiler, params, &list.index(index), errors);
     }
-    audit_annotations(object, annotations, &path.child("auditAnnotations"), errors);
-}
-
-fn is_identifier(name: &str) -> bool {
-    names::c_identifier(name).is_empty() && !RESERVED.contains(&name)
+    audit_annotations(object, annotations, (&compiler, all), &path.child("auditAnnotations"), errors);
 }
 
 /// A field that must be there and be one of a few.
@@ -139,7 +121,21 @@ fn group_version(group: &str, version: &str, whole: &str, at: &Path<'_>, errors:
     }
 }
 
-fn match_conditions(spec: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+/// What is wrong with an expression.
+fn compile(
+    (compiler, sees): (&Compiler, Sees),
+    expression: &str,
+    gives: Gives,
+    path: &Path<'_>,
+    errors: &mut Vec<FieldError>,
+) {
+    if let Err(why) = compiler.compile(expression, sees, gives) {
+        errors.push(FieldError::invalid(path, expression, why));
+    }
+}
+
+fn match_conditions(spec: &Value, sees: Sees, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    let compiler = Compiler::without_variables();
     let list = path.child("matchConditions");
     let conditions = items(spec, "matchConditions");
     if conditions.len() > MOST_CONDITIONS {
@@ -147,8 +143,12 @@ fn match_conditions(spec: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>)
     }
     for (index, condition) in conditions.iter().enumerate() {
         let at = list.index(index);
-        if text(condition, "expression").trim().is_empty() {
-            errors.push(FieldError::required(&at.child("expression"), ""));
+        let expression = text(condition, "expression").trim();
+        let expression_at = at.child("expression");
+        if expression.is_empty() {
+            errors.push(FieldError::required(&expression_at, ""));
+        } else {
+            compile((&compiler, sees), expression, Gives::Bool, &expression_at, errors);
         }
         let name = text(condition, "name");
         if name.is_empty() {
@@ -162,14 +162,27 @@ fn match_conditions(spec: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>)
     }
 }
 
-fn check_validation(validation: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
-    if text(validation, "expression").trim().is_empty() {
-        errors.push(FieldError::required(&path.child("expression"), "expression is not specified"));
+fn check_validation(
+    validation: &Value,
+    compiler: &Compiler,
+    params: bool,
+    path: &Path<'_>,
+    errors: &mut Vec<FieldError>,
+) {
+    let expression = text(validation, "expression");
+    let at = path.child("expression");
+    if expression.trim().is_empty() {
+        errors.push(FieldError::required(&at, "expression is not specified"));
+    } else {
+        compile((compiler, Sees { params, authorizer: true }), expression, Gives::Bool, &at, errors);
     }
     let message_expression = text(validation, "messageExpression");
+    let at = path.child("messageExpression");
     if !message_expression.is_empty() && message_expression.trim().is_empty() {
-        let at = path.child("messageExpression");
         errors.push(FieldError::invalid(&at, message_expression, "must be non-empty if specified"));
+    } else if !message_expression.is_empty() {
+        let sees = Sees { params, authorizer: false };
+        compile((compiler, sees), message_expression, Gives::Text, &at, errors);
     }
     let message = text(validation, "message");
     let at = path.child("message");
@@ -184,7 +197,13 @@ fn check_validation(validation: &Value, path: &Path<'_>, errors: &mut Vec<FieldE
     }
 }
 
-fn audit_annotations(object: &Value, annotations: &[Value], list: &Path<'_>, errors: &mut Vec<FieldError>) {
+fn audit_annotations(
+    object: &Value,
+    annotations: &[Value],
+    (compiler, sees): (&Compiler, Sees),
+    list: &Path<'_>,
+    errors: &mut Vec<FieldError>,
+) {
     if annotations.len() > MOST_ANNOTATIONS {
         let words = format!("must not have more than {MOST_ANNOTATIONS} auditAnnotations");
         errors.push(FieldError::invalid(list, annotations.to_vec(), words));
@@ -206,6 +225,9 @@ fn audit_annotations(object: &Value, annotations: &[Value], list: &Path<'_>, err
         } else if expression.len() > LONGEST_VALUE_EXPRESSION {
             let words = format!("must not exceed {LONGEST_VALUE_EXPRESSION} bytes in length");
             errors.push(FieldError::required(&expression_at, words));
+        } else if let Err(why) = compiler.compile(expression, sees, Gives::TextOrNull) {
+            let written = text(annotation, "valueExpression");
+            errors.push(FieldError::invalid(&expression_at, written, why));
         }
         if annotations.iter().take(index).any(|before| text(before, "key") == key) {
             errors.push(FieldError::duplicate(&at.child("key"), key));

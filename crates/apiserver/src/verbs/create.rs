@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::Stored;
 use crate::{
     admission::{Attributes, Operation},
-    crd,
+    convert, crd,
     failure::Outcome,
     fields, object, read,
     scope::Scope,
@@ -32,7 +32,8 @@ pub(crate) async fn create(scope: &Scope, mut object: Value) -> Outcome<Stored> 
     wipe(&mut object);
     scope.settle_namespace(&mut object)?;
     scope.dedup_owners(&mut object, false);
-    object = fields::updated(scope, None, object);
+    let made = object;
+    object = scope.converting(|| Ok(fields::updated(scope, None, made.clone()))).await?;
     let name = object::name(&object).to_owned();
     scope.admit(Operation::Create, &name, None, &mut object).await?;
     scope.dedup_owners(&mut object, true);
@@ -69,9 +70,9 @@ pub(super) async fn store(scope: &Scope, object: Value) -> Outcome<Stored> {
             None => Ok(Stored::Dry(object)),
         };
     }
-    let draft = read::draft(&scope.resource, &object);
+    let draft = convert::draft(&scope.resource, &object).await?;
     match scope.core.commit(key, Expect::Absent, Write::Put(draft)).await {
-        Ok(entry) => Ok(Stored::Entry(entry)),
+        Ok(entry) => Ok(Stored::Entry(convert::entry(&scope.resource, entry).await?)),
         Err(CommitError::Conflict { current, .. }) => Err(taken(scope, &name, current.as_ref())),
         Err(failed) => Err(crate::commit::failed(&failed).into()),
     }
@@ -102,12 +103,13 @@ async fn completed(scope: &Scope, mut object: Value) -> Outcome<Value> {
     strategy::prepare_create(&scope.resource, &mut object);
     let name = object::name(&object).to_owned();
     scope.check_rights(&object, None)?;
-    let errors = strategy::check_create(&scope.resource, &object);
+    let errors = strategy::check_create(&scope.resource, &object, &scope.warnings);
     if !errors.is_empty() {
         return Err(Status::invalid(&scope.resource.group, &scope.resource.kind, &name, &errors).into());
     }
     scope.warn_of_finalizers(&object, None);
     strategy::canonicalize(&scope.resource, &mut object);
+    scope.judge(Operation::Create, &name, None, Some(&object)).await?;
     scope.validate(Operation::Create, &name, None, Some(&object)).await?;
     Ok(object)
 }

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::Stored;
 use crate::{
     admission::Operation,
+    convert,
     failure::Outcome,
     read,
     scope::Scope,
@@ -29,32 +30,45 @@ pub(crate) enum Deleted {
 
 /// Deletes the object `name`.
 pub(crate) async fn delete(scope: &Scope, name: &str, options: &DeleteOptions) -> Outcome<Deleted> {
+    delete_asked(scope, name, name, options).await
+}
+
+/// Deletes the object `name`; policies see the name that was asked for, which is empty where many objects are deleted.
+async fn delete_asked(scope: &Scope, name: &str, asked: &str, options: &DeleteOptions) -> Outcome<Deleted> {
     let key = scope.key(name);
     loop {
         let Some(entry) = scope.core.store.snapshot().get(&key).cloned() else {
             return Err(scope.not_found(name).into());
         };
-        if let Some(done) = attempt(scope, name, options, &entry).await? {
+        if let Some(done) = attempt(scope, name, asked, options, &entry).await? {
             return Ok(done);
         }
     }
 }
 
-async fn attempt(scope: &Scope, name: &str, options: &DeleteOptions, entry: &Entry) -> Outcome<Option<Deleted>> {
+async fn attempt(
+    scope: &Scope,
+    name: &str,
+    asked: &str,
+    options: &DeleteOptions,
+    entry: &Entry,
+) -> Outcome<Option<Deleted>> {
     let resource = &scope.resource;
-    let old = read::value(resource, entry);
+    let stored = convert::entry(resource, entry.clone()).await?;
+    let old = read::value(resource, &stored);
     scope.check_namespace_life(Operation::Delete, name)?;
     let mut new = old.clone();
     strategy::before_delete(resource, &mut new);
     let collected = strategy::is_collected(resource);
     let deletion = before_delete(&mut new, options, collected, jiff::Timestamp::now())?;
+    scope.judge(Operation::Delete, asked, Some(&old), None).await?;
     scope.validate(Operation::Delete, name, Some(&old), None).await?;
     let waits = deletion == Deletion::Wait || strategy::waits_for_content(resource, &new);
     if !waits {
         if options.is_dry_run() {
             return Ok(Some(Deleted::Gone(old)));
         }
-        let draft = read::draft(resource, &old);
+        let draft = convert::draft(resource, &old).await?;
         return match scope.core.commit(scope.key(name), Expect::At(entry.modified()), Write::Delete(draft)).await {
             Ok(_) => Ok(Some(Deleted::Gone(old))),
             Err(CommitError::Conflict { .. }) => Ok(None),
@@ -67,11 +81,11 @@ async fn attempt(scope: &Scope, name: &str, options: &DeleteOptions, entry: &Ent
         return Ok(Some(Deleted::Waiting(Stored::Dry(new))));
     }
     if new == old {
-        return Ok(Some(Deleted::Waiting(Stored::Entry(entry.clone()))));
+        return Ok(Some(Deleted::Waiting(Stored::Entry(stored))));
     }
-    let draft = read::draft(resource, &new);
+    let draft = convert::draft(resource, &new).await?;
     match scope.core.commit(scope.key(name), Expect::At(entry.modified()), Write::Put(draft)).await {
-        Ok(entry) => Ok(Some(Deleted::Waiting(Stored::Entry(entry)))),
+        Ok(entry) => Ok(Some(Deleted::Waiting(Stored::Entry(convert::entry(resource, entry).await?)))),
         Err(CommitError::Conflict { .. }) => Ok(None),
         Err(failed) => Err(crate::commit::failed(&failed).into()),
     }
@@ -83,7 +97,7 @@ pub(crate) async fn delete_all(scope: &Scope, entries: Vec<Entry>, options: &Del
     for entry in entries {
         let mut one = scope.clone();
         entry.namespace().clone_into(&mut one.namespace);
-        match delete(&one, entry.name(), options).await {
+        match delete_asked(&one, entry.name(), "", options).await {
             Ok(_) => deleted.push(entry),
             Err(gone) if gone.code() == http::StatusCode::NOT_FOUND => {}
             Err(failed) => return Err(failed),

@@ -3,6 +3,7 @@
 use apimachinery::status::Status;
 
 use crate::{
+    convert,
     failure::{Outcome, too_large_version, unsigned},
     scope::Scope,
     store::{Entry, Unavailable},
@@ -17,7 +18,8 @@ pub(crate) async fn get(scope: &Scope, name: &str, version: &str) -> Outcome<Ent
         })?;
         scope.wait_for(least).await?;
     }
-    scope.core.store.snapshot().get(&scope.key(name)).cloned().ok_or_else(|| scope.not_found(name).into())
+    let found = scope.core.store.snapshot().get(&scope.key(name)).cloned();
+    convert::entry(&scope.resource, found.ok_or_else(|| scope.not_found(name))?).await
 }
 
 impl Scope {

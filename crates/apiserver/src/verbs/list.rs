@@ -1,10 +1,13 @@
 //! Reading many objects, at one version.
 
+use std::sync::Arc;
+
 use apimachinery::status::Status;
 
 use super::get::unavailable;
 use crate::{
     continuation::Place,
+    convert,
     failure::Outcome,
     options::{ListOptions, VersionMatch},
     scope::Scope,
@@ -120,16 +123,38 @@ impl Listing {
         found
     }
 
+    /// The next objects as the resource has them, which a webhook may be asked for; selected are they only then.
+    pub(crate) async fn next(&mut self, most: usize) -> Outcome<Vec<Entry>> {
+        /// How many objects are converted in one go.
+        const CONVERTED: usize = 500;
+        let resource = Arc::clone(self.selection.resource());
+        if resource.conversion.is_none() {
+            return Ok(self.batch(most));
+        }
+        let most = most.min(self.left).min(CONVERTED);
+        let stored: Vec<Entry> = self.snapshot.range(&self.range, self.after.as_ref()).take(most).cloned().collect();
+        let mut over = true;
+        if let Some(last) = stored.last() {
+            let next = last.key(&self.prefix);
+            over = self.snapshot.range(&self.range, Some(&next)).len() == 0;
+            self.after = Some(next);
+        }
+        let mut found = convert::entries(&resource, stored).await?;
+        found.retain(|entry| self.selection.selects(entry));
+        self.left = if over { 0 } else { self.left.saturating_sub(found.len()) };
+        Ok(found)
+    }
+
     /// Whether there is nothing more to come within the limit.
     pub(crate) fn is_over(&self) -> bool {
         self.left == 0
     }
 
     /// The objects of a list with a limit, and where it goes on.
-    pub(crate) fn page(mut self, scope: &Scope) -> (Vec<Entry>, More) {
+    pub(crate) async fn page(mut self, scope: &Scope) -> Outcome<(Vec<Entry>, More)> {
         let mut found = Vec::new();
         while !self.is_over() {
-            found.append(&mut self.batch(self.left));
+            found.append(&mut self.next(self.left).await?);
         }
         let rest = self.snapshot.range(&self.range, self.after.as_ref()).len();
         let spans = scope.resource.namespaced && scope.namespace.is_empty();
@@ -145,7 +170,7 @@ impl Listing {
             },
             None => More::default(),
         };
-        (found, more)
+        Ok((found, more))
     }
 }
 

@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::{Stored, create};
 use crate::{
     admission::Operation,
+    convert,
     failure::Outcome,
     fields, object, read,
     scope::Scope,
@@ -78,7 +79,7 @@ async fn make(scope: &Scope, name: &str, change: &dyn Change) -> Outcome<Stored>
     if !allowed {
         return Err(scope.not_found(name).into());
     }
-    let mut object = change.apply(scope, None)?;
+    let mut object = scope.converting(|| change.apply(scope, None)).await?;
     if !object::uid(&object).is_empty() {
         let why = format!(
             "uid mismatch: the provided object specified uid {}, and no existing object was found",
@@ -102,10 +103,11 @@ enum Attempt {
 
 async fn attempt(scope: &Scope, name: &str, change: &dyn Change, entry: &Entry) -> Outcome<Attempt> {
     let resource = &scope.resource;
-    let old = read::value(resource, entry);
+    let stored = convert::entry(resource, entry.clone()).await?;
+    let old = read::value(resource, &stored);
     let target = Target { group: &resource.group, resource: &resource.plural, namespace: &scope.namespace, name };
     check_uid(change.whole().unwrap_or(&Value::Null), &old, &target)?;
-    let mut new = change.apply(scope, Some(&old))?;
+    let mut new = scope.converting(|| change.apply(scope, Some(&old))).await?;
     scope.settle_namespace(&mut new)?;
     scope.admit(Operation::Update, name, Some(&old), &mut new).await?;
     scope.dedup_owners(&mut new, true);
@@ -115,13 +117,14 @@ async fn attempt(scope: &Scope, name: &str, change: &dyn Change, entry: &Entry) 
     check_version(&mut new, &old, strategy::updates_unconditionally(resource), &target)?;
     before_update(&mut new, &old, if resource.namespaced { &scope.namespace } else { "" })?;
     strategy::prepare_update(resource, scope.part, &mut new, &old);
-    let errors = strategy::check_update(resource, scope.part, &new, &old);
+    let errors = strategy::check_update(resource, scope.part, &new, &old, &scope.warnings);
     if !errors.is_empty() {
         return Err(Status::invalid(&resource.group, &resource.kind, name, &errors).into());
     }
     scope.warn_of_finalizers(&new, Some(&old));
     strategy::canonicalize(resource, &mut new);
     keep_times(&mut new, &old);
+    scope.judge(Operation::Update, name, Some(&old), Some(&new)).await?;
     scope.validate(Operation::Update, name, Some(&old), Some(&new)).await?;
 
     let goes = finishes_deletion(&new, &old) && !strategy::waits_for_content(resource, &new);
@@ -131,16 +134,16 @@ async fn attempt(scope: &Scope, name: &str, change: &dyn Change, entry: &Entry) 
     }
     let (group, version) = (&resource.storage_group, &resource.storage_version);
     let write = if goes {
-        Write::Delete(read::draft(resource, &new))
+        Write::Delete(convert::draft(resource, &new).await?)
     } else if unchanged && object::starts_with_type(entry.pieces()[0], group, version, &resource.kind) {
-        return Ok(Attempt::Done(Stored::Entry(entry.clone())));
+        return Ok(Attempt::Done(Stored::Entry(stored)));
     } else {
-        Write::Put(read::draft(resource, &new))
+        Write::Put(convert::draft(resource, &new).await?)
     };
     match scope.core.commit(scope.key(name), Expect::At(entry.modified()), write).await {
         // A client that took the last finalizer away expects the object as it sent it.
         Ok(_) if goes => Ok(Attempt::Done(Stored::Dry(new))),
-        Ok(entry) => Ok(Attempt::Done(Stored::Entry(entry))),
+        Ok(entry) => Ok(Attempt::Done(Stored::Entry(convert::entry(resource, entry).await?))),
         Err(CommitError::Conflict { .. }) => Ok(Attempt::Lost),
         Err(failed) => Err(crate::commit::failed(&failed).into()),
     }

@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::list::{self, Listing};
 use crate::{
+    convert,
     failure::{Outcome, too_large_version},
     options::ListOptions,
     scope::Scope,
@@ -140,8 +141,13 @@ impl Following {
                 return Some(std::mem::take(&mut self.waiting));
             }
             if let Some(initial) = &mut self.initial {
-                let batch = initial.batch(BATCH);
-                self.waiting.extend(batch.into_iter().map(Told::Added));
+                match initial.next(BATCH).await {
+                    Ok(batch) => self.waiting.extend(batch.into_iter().map(Told::Added)),
+                    Err(failed) => {
+                        self.fail(failed);
+                        continue;
+                    }
+                }
                 if initial.is_over() {
                     let version = initial.version;
                     self.initial = None;
@@ -156,7 +162,7 @@ impl Following {
             let watch = self.watch.as_mut()?;
             let wake = if self.bookmarks { self.next_bookmark.min(self.end) } else { self.end };
             match timeout_at(wake, watch.next()).await {
-                Ok(Ok(batch)) => self.take(&batch),
+                Ok(Ok(batch)) => self.take(&batch).await,
                 Ok(Err(WatchEnd::Slow { .. } | WatchEnd::Stopped)) => self.watch = None,
                 Err(_) => self.late(),
             }
@@ -187,8 +193,16 @@ impl Following {
         };
     }
 
-    fn take(&mut self, batch: &Batch) {
-        for event in &batch.events {
+    async fn take(&mut self, batch: &Batch) {
+        let resource = Arc::clone(self.selection.resource());
+        let converted = match &resource.conversion {
+            Some(_) => match convert::events(&resource, &batch.events).await {
+                Ok(events) => Some(events),
+                Err(failed) => return self.fail(failed),
+            },
+            None => None,
+        };
+        for event in converted.as_ref().unwrap_or(&batch.events) {
             if event.revision > self.after
                 && let Some(told) = self.tell(event)
             {
@@ -196,6 +210,13 @@ impl Following {
             }
         }
         self.told = self.told.max(batch.revision);
+    }
+
+    /// The watch ends with an error: its objects cannot be had in its version.
+    fn fail(&mut self, failed: Box<Status>) {
+        self.waiting.push_back(Told::Error(failed));
+        self.initial = None;
+        self.watch = None;
     }
 
     /// What a change is for this selection: an object that a change takes out of it was deleted, as far as the watcher sees.

@@ -1,43 +1,25 @@
-//! Validating admission policies, judged. Expressions are those of a toy: `path == text`, `path` and a few words.
+//! Validating admission policies, judged.
+use apimachinery::cel::{Authority, Question, Ruling};
 use apiserver::policies::params::{self, Wanted};
-use apiserver::policies::{self, Binding, EvaluationError, Expressions, Outcome, Policy, Request, Resource, Variables};
+use apiserver::policies::{self, Binding, Expressions, Outcome, Policy, Request, Resource};
 use serde_json::{Value, json};
 
-struct Toy;
+/// Nobody may do anything.
+struct Nobody;
 
-impl Expressions for Toy {
-    fn evaluate(&self, expression: &str, variables: &Variables<'_>) -> Result<Value, EvaluationError> {
-        let failed = |why: &str| EvaluationError::Failed { expression: expression.to_owned(), why: why.to_owned() };
-        match expression {
-            "true" => return Ok(json!(true)),
-            "false" => return Ok(json!(false)),
-            "fail" => return Err(failed("no such key: x")),
-            "?" => return Err(EvaluationError::Compilation("undeclared reference".into())),
-            "budget" => return Err(EvaluationError::OutOfBudget),
-            _ => {}
-        }
-        let read = |path: &str| -> Result<Value, EvaluationError> {
-            let (root, rest) = path.split_once('.').unwrap_or((path, ""));
-            let steps = rest.split('.').filter(|step| !step.is_empty());
-            let pointer = steps.fold(String::new(), |pointer, step| pointer + "/" + step);
-            let root = match root {
-                "object" => variables.object,
-                "request" => variables.request,
-                "params" => variables.params,
-                "variables" => {
-                    let found = variables.composed.iter().find(|(name, _)| name == rest);
-                    return found.map_or_else(|| Err(failed("no such variable")), |(_, value)| value.clone());
-                }
-                text => return Ok(json!(text.trim_matches('\''))),
-            };
-            root.pointer(&pointer).cloned().ok_or_else(|| failed("no such key"))
-        };
-        match expression.split_once(" == ") {
-            Some((left, right)) => Ok(json!(read(left)? == read(right)?)),
-            None => read(expression),
-        }
+impl Authority for Nobody {
+    fn decide(&self, _: &Question<'_>) -> Ruling {
+        Ruling::default()
     }
 }
+
+/// It fails when it is evaluated.
+const FAILS: &str = "object.x == 1";
+/// It cannot be compiled.
+const NONE: &str = "nothing == 1";
+/// It asks more often for rights than it can pay for.
+const EXPENSIVE: &str =
+    "[1, 2, 3, 4, 5, 6].all(a, [1, 2, 3, 4, 5, 6].all(b, !authorizer.path('/').check('get').allowed()))";
 
 const MAPS: Resource<'static> = Resource { group: "", version: "v1", plural: "configmaps", kind: "ConfigMap" };
 
@@ -76,10 +58,15 @@ fn judged(policy: &Value, binding: &Value, param: &Value, change: impl Fn(&mut R
         object: Some(&object),
         old_object: None,
         namespace_object: Some(&namespace),
+        converted: &[],
+        authority: &Nobody,
     };
     change(&mut request);
     let bindings = vec![Binding { object: binding, params: Ok(vec![param]) }];
-    policies::judge(&request, &[Policy { object: policy, bindings }], &Toy)
+    policies::judge(
+        &request,
+        &[Policy { object: policy, expressions: &Expressions::of(policy), error: None, bindings }],
+    )
 }
 
 fn message(spec: Value) -> Option<String> {
@@ -110,10 +97,13 @@ fn the_message_is_made_said_or_the_expression() {
         message(json!({ "validations": [validation] })).unwrap().rsplit(": ").next().unwrap().to_owned()
     };
     assert_eq!(
-        denied(json!({"expression": "false", "message": " too big ", "messageExpression": "object.data.size"})),
+        denied(json!({"expression": "false", "message": " too big ", "messageExpression": "string(object.data.size)"})),
         "big"
     );
-    assert_eq!(denied(json!({"expression": "false", "message": " too big ", "messageExpression": "fail"})), "too big");
+    assert_eq!(
+        denied(json!({"expression": "false", "message": " too big ", "messageExpression": "string(object.x)"})),
+        "too big"
+    );
     assert_eq!(denied(json!({"expression": "false"})), "false");
 }
 
@@ -126,44 +116,47 @@ fn a_reason_gives_the_code() {
 
 #[test]
 fn a_failure_is_a_denial_unless_it_is_to_be_ignored() {
-    let failing = json!({"validations": [{"expression": "fail"}, {"expression": "?"}]});
+    let failing = json!({"validations": [{"expression": FAILS}, {"expression": NONE}]});
     assert!(
         message(failing.clone())
             .unwrap()
-            .ends_with("denied request: expression 'fail' resulted in error: no such key: x")
+            .ends_with("denied request: expression 'object.x == 1' resulted in error: no such key: x")
     );
     let mut ignoring = failing;
     ignoring["failurePolicy"] = json!("Ignore");
     assert_eq!(message(ignoring), None);
     assert!(
-        message(json!({"validations": [{"expression": "?"}]}))
+        message(json!({"validations": [{"expression": NONE}]}))
             .unwrap()
-            .ends_with("compilation error: undeclared reference")
+            .contains("compilation error: compilation failed: ERROR: <input>:1:1: undeclared reference to 'nothing'")
     );
-    let expensive = json!({"validations": [{"expression": "false"}, {"expression": "budget"}]});
-    assert!(message(expensive).unwrap().ends_with("no further validation rules will be run"));
+    let expensive = json!({"expression": EXPENSIVE});
+    let one = json!({"validations": [expensive]});
+    assert!(message(one).unwrap().ends_with("operation cancelled: actual cost limit exceeded"));
+    let many = json!({"validations": vec![expensive; 12]});
+    assert!(message(many).unwrap().ends_with("no further validation rules will be run"));
 }
 
 #[test]
 fn conditions_that_do_not_hold_leave_a_request_alone() {
     let with = |conditions: Value| json!({"matchConditions": conditions, "validations": [{"expression": "false", "message": "no"}]});
-    assert_eq!(message(with(json!([{"name": "a", "expression": "fail"}, {"name": "b", "expression": "false"}]))), None);
+    assert_eq!(message(with(json!([{"name": "a", "expression": FAILS}, {"name": "b", "expression": "false"}]))), None);
     assert!(message(with(json!([{"name": "a", "expression": "true"}]))).unwrap().ends_with("no"));
-    assert!(message(with(json!([{"name": "a", "expression": "fail"}]))).unwrap().ends_with("no such key: x"));
+    assert!(message(with(json!([{"name": "a", "expression": FAILS}]))).unwrap().ends_with("no such key: x"));
 }
 
 #[test]
 fn variables_fail_only_those_who_use_them() {
-    let variables = json!([{"name": "bad", "expression": "fail"}, {"name": "size", "expression": "object.data.size"}]);
+    let variables = json!([{"name": "bad", "expression": FAILS}, {"name": "size", "expression": "object.data.size"}]);
     let with = |expression: &str| message(json!({"variables": variables, "validations": [{"expression": expression}]}));
     assert_eq!(with("variables.size == 'big'"), None);
-    assert!(with("variables.bad == 'big'").unwrap().ends_with("no such key: x"));
+    assert!(with("variables.bad == true").unwrap().ends_with("fails to evaluate: no such key: x"));
 }
 
 #[test]
 fn a_binding_may_warn_and_audit() {
     let spec = json!({"validations": [{"expression": "true"}, {"expression": "false", "message": "no"}],
-        "auditAnnotations": [{"key": "size", "valueExpression": "object.data.size"}]});
+        "auditAnnotations": [{"key": "size", "valueExpression": "string(object.data.size)"}]});
     let outcome = judged(&policy(spec), &binding(&["Warn", "Audit"]), &Value::Null, |_| {});
     assert!(outcome.denied.is_none());
     assert_eq!(outcome.warnings, ["Validation failed for ValidatingAdmissionPolicy 'p' with binding 'b': no"]);
@@ -178,7 +171,8 @@ fn a_binding_may_warn_and_audit() {
 
 #[test]
 fn params_are_seen() {
-    let spec = json!({"validations": [{"expression": "object.data.size == params.data.size"}]});
+    let kind = json!({"apiVersion": "v1", "kind": "ConfigMap"});
+    let spec = json!({"paramKind": kind, "validations": [{"expression": "object.data.size == params.data.size"}]});
     let same = json!({"data": {"size": "big"}});
     assert!(judged(&policy(spec.clone()), &binding(&["Deny"]), &same, |_| {}).denied.is_none());
     let other = json!({"data": {"size": "small"}});

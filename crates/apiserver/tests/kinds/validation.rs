@@ -251,7 +251,10 @@ fn a_definition_needs_little() {
         json!({"plural": "things", "kind": "Thing", "singular": "thing", "listKind": "ThingList"})
     );
     assert_eq!(object["spec"]["conversion"], json!({"strategy": "None"}));
-    assert_eq!(object["status"], json!({"storedVersions": ["v1"]}));
+    assert_eq!(
+        object["status"],
+        json!({"acceptedNames": {"kind": "", "plural": ""}, "conditions": null, "storedVersions": ["v1"]})
+    );
     assert_eq!(object["metadata"]["generation"], 1);
 }
 

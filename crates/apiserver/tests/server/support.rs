@@ -26,6 +26,8 @@ pub fn widgets() -> Resource {
         served: true,
         schema: None,
         validator: None,
+        rules: None,
+        conversion: None,
         columns: Arc::default(),
         subresources: Subresources { status: true, ..Subresources::default() },
         selectable: vec![SelectableField::of(".spec.color")],

@@ -1,5 +1,6 @@
 //! The versions of a definition: schema, subresources, printer columns, selectable fields.
 
+use apimachinery::cel;
 use apimachinery::field::{FieldError, Path};
 use apimachinery::meta::names;
 use apimachinery::schema::{Schema, structural};
@@ -69,7 +70,8 @@ pub(super) fn check_each(spec: &Value, leniency: Leniency<'_>, path: &Path<'_>, 
         }
         deprecation(version, &at, errors);
         if schema {
-            check_schema(version, has_status(version), &at.child("schema"), errors);
+            let stored = is_stored(leniency, version);
+            check_schema(version, has_status(version), stored, &at.child("schema"), errors);
         }
         if subresources && let Some(own) = given(version, "subresources") {
             check_subresources(own, &at.child("subresources"), errors);
@@ -95,7 +97,8 @@ pub(super) fn check_common(spec: &Value, leniency: Leniency<'_>, path: &Path<'_>
     let any_status = items(spec, "versions").iter().any(has_status);
     let common_schema = is_common(spec, "schema");
     if common_schema {
-        check_schema(first, any_status, &path.child("validation"), errors);
+        let stored = is_stored(leniency, first);
+        check_schema(first, any_status, stored, &path.child("validation"), errors);
     }
     if is_common(spec, "subresources")
         && let Some(own) = given(first, "subresources")
@@ -138,10 +141,22 @@ fn deprecation(version: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     }
 }
 
-fn check_schema(version: &Value, status: bool, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+/// Whether the version's schema is the one that is stored.
+fn is_stored(leniency: Leniency<'_>, version: &Value) -> bool {
+    stored_version(leniency, text(version, "name")).is_some_and(|old| schema_of(old) == schema_of(version))
+}
+
+fn check_schema(version: &Value, status: bool, stored: bool, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     let Some(tree) = schema_of(version) else { return };
     match Schema::deserialize(tree) {
-        Ok(schema) => errors.extend(structural::check(&schema, structural::Place { path, status })),
+        Ok(schema) => {
+            let found = structural::check(&schema, structural::Place { path, status });
+            // What a rule can say of a schema that is wrong itself helps nobody.
+            if found.is_empty() {
+                errors.extend(cel::check(&schema, &path.child("openAPIV3Schema"), stored));
+            }
+            errors.extend(found);
+        }
         Err(error) => errors.push(FieldError::invalid(&path.child("openAPIV3Schema"), "", error.to_string())),
     }
 }
