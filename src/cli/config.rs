@@ -2,9 +2,9 @@
 
 use clap::Subcommand;
 
-use super::{ConfigFile, Failure, print};
+use super::{ConfigFile, Failure, inputs, print};
 use crate::{
-    config::{self, ServerConfig, manifests},
+    config::{self, ServerConfig},
     modules, server,
 };
 
@@ -26,7 +26,7 @@ impl Config {
                 modules::enabled(&config.modules).map_err(Failure::new)?;
                 let mut wrong: Vec<String> =
                     server::check::server(&file.config, &config).iter().map(ToString::to_string).collect();
-                let inputs = match manifests::load(config.manifests()) {
+                let inputs = match inputs::of_folder(&config) {
                     Ok(inputs) => inputs,
                     Err(problems) => {
                         wrong.extend(problems.iter().map(ToString::to_string));

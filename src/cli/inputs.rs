@@ -9,7 +9,7 @@ use super::{
     operator::{self, Operator},
 };
 use crate::{
-    config::{self, ServerConfig, manifests, server::Chosen},
+    config::{self, Problems, ServerConfig, manifests, server::Chosen},
     modules::{Binding, Cluster, Token, User},
     world::input::{Inputs, Reach, Subject, TokenInput, UserInput},
 };
@@ -17,8 +17,16 @@ use crate::{
 /// The server's file and what its manifests say.
 pub(super) fn load(file: &ConfigFile) -> Result<(ServerConfig, Inputs), Failure> {
     let config = config::load(&file.config).map_err(Failure::new)?;
-    let inputs = manifests::load(config.manifests()).map_err(Failure::new)?;
+    let inputs = of_folder(&config).map_err(Failure::new)?;
     Ok((config, inputs))
+}
+
+/// What the manifests say. Beside a management plane there need be none.
+pub(super) fn of_folder(config: &ServerConfig) -> Result<Inputs, Problems> {
+    if config.management.chosen() != Chosen::Files && !config.manifests().exists() {
+        return Ok(Inputs::default());
+    }
+    manifests::load(config.manifests())
 }
 
 /// The server's file, and what is there now: the objects of the management plane, and over them the manifests, which may not be

@@ -203,3 +203,122 @@ async fn the_servers_token_review_knows_drovers_tokens() {
     // Whom the gateway does not let in the review does not know either.
     assert_eq!(review(&out, &[]).await["authenticated"], Value::Null);
 }
+
+/// R10: no other form of a question gets round the rules.
+#[tokio::test]
+async fn no_encoding_of_an_answer_and_no_verb_shows_what_the_caller_may_not_see() {
+    let scene = Scene::start().await;
+    let rbac = "rbac.authorization.k8s.io";
+    let mut objects = vec![
+        json!({"apiVersion": format!("{rbac}/v1"), "kind": "ClusterRole", "metadata": {"name": "nothing"}, "rules": []}),
+        json!({"apiVersion": format!("{rbac}/v1"), "kind": "Role", "metadata": {"name": "maps", "namespace": "default"},
+            "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list", "watch"]}]}),
+        json!({"apiVersion": format!("{rbac}/v1"), "kind": "RoleBinding", "metadata": {"name": "maps", "namespace": "default"},
+            "roleRef": {"apiGroup": rbac, "kind": "Role", "name": "maps"},
+            "subjects": [{"apiGroup": rbac, "kind": "User", "name": "u-bob"}]}),
+    ];
+    for number in 0..3 {
+        objects.push(json!({"apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": format!("hidden-{number}"), "namespace": "kube-system"}, "data": {"k": "hidden-value"}}));
+        objects.push(json!({"apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": format!("seen-{number}"), "namespace": "default"}}));
+    }
+    scene.apply(&objects).await;
+    let bob = scene.user("u-bob", "nothing").await;
+    let endpoint = scene.endpoint();
+    let ask = async |method: &str, path: &str, accept: &str| {
+        let mut request = endpoint.request(method, &Gateway::path("local", path), &bob, empty());
+        request.headers_mut().insert("accept", accept.parse().unwrap());
+        request.headers_mut().insert("accept-encoding", "gzip".parse().unwrap());
+        endpoint.send(request).await
+    };
+    let maps = "/api/v1/namespaces/kube-system/configmaps";
+    for accept in [
+        "application/json",
+        "application/yaml",
+        "application/vnd.kubernetes.protobuf,application/json",
+        "application/json;as=Table;v=v1;g=meta.k8s.io,application/json",
+        "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json",
+        "*/*",
+    ] {
+        for (method, path) in [
+            ("GET", maps.to_owned()),
+            ("GET", format!("{maps}/hidden-0")),
+            ("GET", format!("{maps}?resourceVersion=0")),
+            ("GET", format!("{maps}?watch=true")),
+            (
+                "GET",
+                format!(
+                    "{maps}?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
+                ),
+            ),
+            ("GET", format!("{maps}?fieldSelector=metadata.namespace%3Ddefault")),
+            ("GET", format!("{maps}?fieldSelector=metadata.name%3Dhidden-0")),
+            ("GET", "/api/v1/configmaps".to_owned()),
+            ("GET", "/api/v1/configmaps?limit=1".to_owned()),
+            ("GET", "/api/v1/watch/configmaps".to_owned()),
+            ("GET", "/api/v1/watch/namespaces/kube-system/configmaps/hidden-0".to_owned()),
+            ("DELETE", maps.to_owned()),
+            ("DELETE", format!("{maps}/hidden-0?dryRun=All")),
+            ("GET", "/api/v1/namespaces/default/configmaps/seen-0/status".to_owned()),
+            ("GET", "/api/v1/namespaces/default/configmaps/seen-0/scale".to_owned()),
+            ("GET", "/api/v1/namespaces/default/secrets".to_owned()),
+            ("GET", "/apis/management.cattle.io/v3/tokens".to_owned()),
+            ("GET", "/apis/management.cattle.io/v3/nothings".to_owned()),
+        ] {
+            let answer = ask(method, &path, accept).await;
+            let code = answer.status().as_u16();
+            assert!(code == 403 || code == 400, "{method} {path} as {accept}: {code}");
+            assert!(!String::from_utf8_lossy(answer.body()).contains("hidden-value"), "{path}");
+        }
+        // A selector that stands there twice is refused, or narrows: it never widens.
+        let seen = ask("GET", "/api/v1/namespaces/default/configmaps", accept).await;
+        assert_eq!(seen.status(), 200, "{accept}");
+    }
+    // What is hidden and what is missing answer alike (R11).
+    let hidden = ask("GET", &format!("{maps}/hidden-0"), "application/json").await;
+    let missing = ask("GET", &format!("{maps}/hidden-9"), "application/json").await;
+    let text = |body: &[u8]| String::from_utf8_lossy(body).replace("hidden-9", "hidden-0");
+    assert_eq!((hidden.status(), text(hidden.body())), (missing.status(), text(missing.body())));
+
+    // Somebody else's continue token leads nowhere else.
+    let (_, page) = scene.call("GET", &format!("{maps}?limit=1"), &scene.admin, None).await;
+    let token = page["metadata"]["continue"].as_str().unwrap();
+    let mine = "/api/v1/namespaces/default/configmaps";
+    let (code, answer) = scene.call("GET", &format!("{mine}?limit=10&continue={token}"), &bob, None).await;
+    assert!(!answer.to_string().contains("hidden"), "{code} {answer}");
+    let (code, _) = scene.call("GET", &format!("{maps}?limit=10&continue={token}"), &bob, None).await;
+    assert_eq!(code, 403);
+}
+
+/// R14: what comes through the API names no program, no file and no proxy of this machine.
+#[tokio::test]
+async fn a_kubeconfig_of_the_plane_runs_nothing_and_reads_no_file() {
+    let scene = Scene::start().await;
+    let folder = scene.gateway.folder().path().to_owned();
+    let proof = folder.join("ran");
+    let user = json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "Never",
+        "command": "touch", "args": [proof]}});
+    let by_file = json!({"tokenFile": "/etc/hostname"});
+    for (name, user) in [("c-exec", user), ("c-file", by_file)] {
+        let kubeconfig = kit::client::kubeconfig(&json!({"server": "https://192.0.2.1"}), &user);
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": "drover-system"},
+            "stringData": {"kubeconfig": kubeconfig}});
+        let cluster = json!({"apiVersion": "management.cattle.io/v3", "kind": "Cluster", "metadata": {"name": name},
+            "spec": {"upstream": {"kubeconfig": {"secretRef": {"namespace": "drover-system", "name": name}}}}});
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+        let mut bound = binding("admin", "view");
+        bound["metadata"] = json!({"name": "admin", "namespace": name});
+        bound["clusterName"] = json!(name);
+        scene.apply(&[namespace, secret, cluster, bound]).await;
+        kit::wait::until("the refusal in the log", || async {
+            let lines = scene.gateway.log_lines();
+            let told =
+                |line: &Value| line.to_string().contains("no kubeconfig to use") && line.to_string().contains(name);
+            lines.iter().any(told).then_some(())
+        })
+        .await;
+        assert_eq!(scene.gateway.get(name, "/api/v1/pods", &scene.admin).await.status(), 403);
+    }
+    assert!(!proof.exists());
+}
