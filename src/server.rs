@@ -7,6 +7,7 @@ pub mod admin;
 pub mod check;
 pub mod clusters;
 pub mod connection;
+mod gather;
 pub mod local;
 pub mod observe;
 pub mod plane;

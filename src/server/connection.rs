@@ -24,7 +24,10 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{net::TcpStream, sync::watch};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use super::{Phase, Shared};
+use super::{
+    Phase, Shared,
+    gather::{Gather, Owed},
+};
 use crate::{
     gateway::{Peer, Worker, stack},
     identity::PeerCertificate,
@@ -176,7 +179,9 @@ pub async fn serve(
             .keep_alive_interval(Duration::from_secs(30))
             .keep_alive_timeout(Duration::from_secs(20))
             .enable_connect_protocol();
-        drive(pin!(builder.serve_connection(io, service)), http2::Connection::graceful_shutdown, &pulse, phase).await;
+        let owed = Owed::default();
+        let connection = pin!(builder.serve_connection(Gather::new(io, owed.clone()), service));
+        drive(connection, http2::Connection::graceful_shutdown, &pulse, phase, &owed).await;
     } else {
         let mut builder = http1::Builder::new();
         builder
@@ -185,7 +190,7 @@ pub async fn serve(
             .max_buf_size((limits.header_bytes as usize + 16 * 1024).max(64 * 1024))
             .header_read_timeout(None);
         let connection = pin!(builder.serve_connection(io, service).with_upgrades());
-        drive(connection, http1::UpgradeableConnection::graceful_shutdown, &pulse, phase).await;
+        drive(connection, http1::UpgradeableConnection::graceful_shutdown, &pulse, phase, &Owed::default()).await;
     }
 }
 
@@ -209,6 +214,7 @@ async fn drive<C: Future>(
     shut_down: fn(Pin<&mut C>),
     pulse: &Pulse,
     mut phase: watch::Receiver<Phase>,
+    owed: &Owed,
 ) {
     let mut closing = false;
     loop {
@@ -216,9 +222,16 @@ async fn drive<C: Future>(
             RUNNING => Poll::Pending,
             close => Poll::Ready(close),
         });
+        let running = std::future::poll_fn(|cx| {
+            let polled = connection.as_mut().poll(cx).map(|_| ());
+            if polled.is_pending() && owed.any() {
+                cx.waker().wake_by_ref();
+            }
+            polled
+        });
         tokio::select! {
             biased;
-            _ = connection.as_mut() => return,
+            () = running => return,
             // A head that takes too long is not answered: nothing of it can be believed.
             close = close, if !closing => {
                 if close == SLOW {
