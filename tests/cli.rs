@@ -347,7 +347,8 @@ fn the_rbac_of_a_cluster_names_bound_users_and_role_groups_and_nothing_else() {
     let [.., role, account, view] = objects.as_slice() else { panic!("{objects:?}") };
     assert_eq!(at(role, "/metadata/name"), "drover:gateway");
     for rule in at(role, "/rules").as_array().unwrap() {
-        assert_eq!(at(rule, "/verbs"), &serde_json::json!(["impersonate"]));
+        let verbs = at(rule, "/verbs").as_array().unwrap();
+        assert!(verbs.iter().all(|verb| verb.as_str().unwrap().starts_with("impersonate")), "{rule}");
     }
     assert_eq!(at(role, "/rules/0/resourceNames"), &serde_json::json!(["u-alice"]));
     assert_eq!(at(role, "/rules/1/resourceNames"), &serde_json::json!(["drover:c-dev:cluster:view"]));
@@ -358,6 +359,12 @@ fn the_rbac_of_a_cluster_names_bound_users_and_role_groups_and_nothing_else() {
     let objects =
         yaml(&stdout(&drover(folder.path(), &["cluster", "rbac", "--cluster", "c-dev", "--user", "gateway"])));
     assert_eq!(objects.len(), 3, "an account that exists elsewhere is not made");
+    for (way, verb) in [("plain", "impersonate"), ("constrained", "impersonate:user-info")] {
+        let objects = yaml(&stdout(&drover(folder.path(), &["cluster", "rbac", "--impersonation", way])));
+        let rules = at(&objects[2], "/rules").as_array().unwrap();
+        assert_eq!(at(&rules[0], "/verbs"), &serde_json::json!([verb]));
+        assert_eq!(rules.len(), if way == "plain" { 3 } else { 5 });
+    }
     let text = stderr(&drover(folder.path(), &["cluster", "rbac", "--cluster", "c-no"]), 1);
     assert!(text.contains("no Cluster `c-no`"), "{text}");
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{ConfigFile, Failure, inputs, print};
@@ -27,6 +27,7 @@ pub(super) enum Cluster {
 ///
 /// The gateway's account may impersonate the users and role groups that bindings name, and nothing else. Each role template in use is
 /// bound once, to its role group. Apply it again when users, or templates in use, are added; until then their requests wait.
+/// Kubernetes 1.36 and later keep for ten seconds whom an account may impersonate, when it may do so by constrained impersonation.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -43,7 +44,53 @@ pub(super) struct Rbac {
     /// The gateway's account in the cluster: a user name, such as the common name of a client certificate.
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
+    /// How the account may impersonate.
+    #[arg(long, value_enum, value_name = "WAY", default_value_t = Impersonation::Any)]
+    impersonation: Impersonation,
 }
+
+/// The ways that Kubernetes has to let an account impersonate.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Impersonation {
+    /// Both: for every cluster, and fast where it knows constrained impersonation.
+    Any,
+    /// Constrained impersonation alone (Kubernetes 1.36 and later): the account can be no system identity, nor `system:masters`.
+    Constrained,
+    /// The verb `impersonate` alone, as in Kubernetes 1.35 and before.
+    Plain,
+}
+
+impl Impersonation {
+    fn plain(self) -> bool {
+        !matches!(self, Self::Constrained)
+    }
+
+    fn constrained(self) -> bool {
+        !matches!(self, Self::Plain)
+    }
+
+    /// The verbs of whom the account may be.
+    fn verbs(self) -> Vec<&'static str> {
+        [("impersonate", self.plain()), ("impersonate:user-info", self.constrained())]
+            .into_iter()
+            .filter_map(|(verb, held)| held.then_some(verb))
+            .collect()
+    }
+
+    /// The API groups that users and groups are of, with each way.
+    fn groups(self) -> Vec<&'static str> {
+        [("", self.plain()), (AUTHENTICATION, self.constrained())]
+            .into_iter()
+            .filter_map(|(group, held)| held.then_some(group))
+            .collect()
+    }
+}
+
+const AUTHENTICATION: &str = "authentication.k8s.io";
+/// What may be asked as somebody else: every verb that Kubernetes reads from a request, of resources and of other paths. What the
+/// user may do is the user's own roles' matter.
+const REQUESTS: [&str; 8] = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"];
+const PATHS: [&str; 7] = ["get", "head", "options", "post", "put", "patch", "delete"];
 
 impl Cluster {
     pub(super) fn run(self) -> Result<(), Failure> {
@@ -79,7 +126,7 @@ impl Rbac {
             }));
             json!({"kind": "ServiceAccount", "namespace": namespace, "name": name})
         };
-        objects.extend(rbac(&inputs, &id, &account));
+        objects.extend(rbac(&inputs, &id, &account, self.impersonation));
         let mut text = String::new();
         for object in objects {
             text.push_str("---\n");
@@ -93,7 +140,7 @@ fn labels() -> Value {
     json!({"app.kubernetes.io/managed-by": "drover"})
 }
 
-fn rbac(inputs: &Inputs, cluster: &str, account: &Value) -> Vec<Value> {
+fn rbac(inputs: &Inputs, cluster: &str, account: &Value, impersonation: Impersonation) -> Vec<Value> {
     let bindings: Vec<_> = inputs.bindings.iter().filter(|binding| *binding.cluster == *cluster).collect();
     let templates: BTreeSet<&str> = bindings.iter().map(|binding| &*binding.template).collect();
     let bound = |user: &&UserInput| {
@@ -110,7 +157,8 @@ fn rbac(inputs: &Inputs, cluster: &str, account: &Value) -> Vec<Value> {
     let names: BTreeSet<&str> = users.iter().map(|user| &*user.name).collect();
     let groups: Vec<_> = templates.iter().map(|template| names::cluster_role_group(cluster, template)).collect();
 
-    let core = |resource: &str, names: Value| json!({"apiGroups": [""], "resources": [resource], "verbs": ["impersonate"], "resourceNames": names});
+    let (verbs, api_groups) = (impersonation.verbs(), impersonation.groups());
+    let core = |resource: &str, names: Value| json!({"apiGroups": api_groups, "resources": [resource], "verbs": verbs, "resourceNames": names});
     let mut rules = Vec::new();
     // A rule without names would allow every name: where there is none there is no rule.
     if !names.is_empty() {
@@ -121,10 +169,16 @@ fn rbac(inputs: &Inputs, cluster: &str, account: &Value) -> Vec<Value> {
     }
     // No rule of RBAC reads a uid or an extra: they need no list of values, which would have to be published first.
     rules.push(json!({
-        "apiGroups": ["authentication.k8s.io"],
+        "apiGroups": [AUTHENTICATION],
         "resources": ["uids".to_owned(), format!("userextras/{EXTRA_USERNAME}"), format!("userextras/{EXTRA_TOKEN}")],
-        "verbs": ["impersonate"],
+        "verbs": verbs,
     }));
+    if impersonation.constrained() {
+        let on =
+            |verbs: &[&str]| verbs.iter().map(|verb| format!("impersonate-on:user-info:{verb}")).collect::<Vec<_>>();
+        rules.push(json!({"apiGroups": ["*"], "resources": ["*"], "verbs": on(&REQUESTS)}));
+        rules.push(json!({"nonResourceURLs": ["*"], "verbs": on(&PATHS)}));
+    }
     let binding = |name: &str, role: &str, subject: &Value| {
         json!({
             "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",

@@ -16,7 +16,7 @@ const REVIEW: &str = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
 
 struct Real {
     one: RealCluster,
-    _two: RealCluster,
+    two: RealCluster,
     gateway: Gateway,
     /// `u-owner` is cluster-admin in `c-one`, and views `c-two`.
     owner: String,
@@ -41,13 +41,14 @@ async fn real() -> Real {
     let (owner, ann) = (folder.add_token("u-owner"), folder.add_token("u-ann"));
     folder.set("limits.unauthenticated.perSecond", 0);
     let gateway = Gateway::start(env!("CARGO_BIN_EXE_drover"), folder).await;
-    for (id, cluster) in [("c-one", &one), ("c-two", &two)] {
-        let rbac = gateway.command(&["cluster", "rbac", "--cluster", id, "--user", "drover:gateway"]).ok();
+    for (id, cluster, way) in [("c-one", &one, "any"), ("c-two", &two, "constrained")] {
+        let account = ["--user", "drover:gateway", "--impersonation", way];
+        let rbac = gateway.command(&[&["cluster", "rbac", "--cluster", id][..], &account].concat()).ok();
         cluster.apply(&rbac).await;
         gateway.wait_for_cluster(id, &ann).await;
         gateway.wait_for_cluster(id, &owner).await;
     }
-    Real { one, _two: two, gateway, owner, ann }
+    Real { one, two, gateway, owner, ann }
 }
 
 impl Real {
@@ -77,6 +78,19 @@ async fn nobody_becomes_somebody_else_in_a_real_cluster() {
     connection_headers_leave_the_identity(&real).await;
     impersonation_needs_the_right_where_it_is_used(&real).await;
     not_even_an_owner_becomes_a_system_identity(&real).await;
+    the_clusters_constrain_impersonation(&real).await;
+}
+
+/// Neither cluster used the old way, though one of them allows it.
+async fn the_clusters_constrain_impersonation(real: &Real) {
+    for cluster in [&real.one, &real.two] {
+        let metrics = cluster.kubectl(&["get", "--raw", "/metrics"]).await.ok();
+        let allowed = |mode: &str| {
+            let name = format!("apiserver_impersonation_attempts_total{{decision=\"allowed\",mode=\"{mode}\"}}");
+            metrics.lines().any(|line| line.starts_with(&name))
+        };
+        assert!(allowed("user-info") && !allowed("legacy"), "{}", cluster.name());
+    }
 }
 
 /// H1: the cluster sees the caller, never the account.

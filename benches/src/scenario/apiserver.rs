@@ -209,10 +209,13 @@ fn fill(place: &Place, port: u16) -> Result<()> {
     let users: Vec<String> = (0..names::USERS).map(names::user).collect();
     create(bindings, &binding("bench-direct", &template(0), "User", &users))?;
     groups.extend((0..NAMES).map(names::extra_group));
+    // As `drover cluster rbac` prints it.
+    let (both, verbs) = (["", "authentication.k8s.io"], ["impersonate", "impersonate:user-info"]);
     let rules = json!([
-        {"apiGroups": [""], "resources": ["users"], "verbs": ["impersonate"], "resourceNames": users},
-        {"apiGroups": [""], "resources": ["groups"], "verbs": ["impersonate"], "resourceNames": groups},
-        {"apiGroups": ["authentication.k8s.io"], "resources": ["uids", "userextras/drover.io/token", "userextras/drover.io/user"], "verbs": ["impersonate"]}
+        {"apiGroups": both, "resources": ["users"], "verbs": verbs, "resourceNames": users},
+        {"apiGroups": both, "resources": ["groups"], "verbs": verbs, "resourceNames": groups},
+        {"apiGroups": ["authentication.k8s.io"], "resources": ["uids", "userextras/drover.io/token", "userextras/drover.io/username"], "verbs": verbs},
+        {"apiGroups": ["*"], "resources": ["*"], "verbs": ["impersonate-on:user-info:get", "impersonate-on:user-info:create"]}
     ]);
     create(
         roles,
