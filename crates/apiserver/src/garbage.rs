@@ -10,6 +10,7 @@ use apimachinery::meta::{
     options::{DeleteOptions, Preconditions},
 };
 use http::StatusCode;
+use memchr::memmem;
 use serde_json::Value;
 use tokio::sync::Notify;
 
@@ -37,10 +38,7 @@ impl Garbage {
     pub(crate) fn concerns(write: &Write) -> bool {
         match write {
             Write::Delete(_) => true,
-            Write::Put(draft) => {
-                let has = |text: &[u8]| draft.bytes.windows(text.len()).any(|window| window == text);
-                has(b"\"ownerReferences\":") || has(b"\"deletionTimestamp\":")
-            }
+            Write::Put(draft) => may_concern(&draft.bytes),
         }
     }
 
@@ -48,6 +46,11 @@ impl Garbage {
     pub(crate) fn wake(&self) {
         self.work.notify_one();
     }
+}
+
+/// Whether an encoded object, or a piece of one, names owners or says that the object waits for its end.
+fn may_concern(bytes: &[u8]) -> bool {
+    memmem::find(bytes, b"\"ownerReferences\":").is_some() || memmem::find(bytes, b"\"deletionTimestamp\":").is_some()
 }
 
 /// Collects, for as long as the server runs.
@@ -103,9 +106,7 @@ fn gather(core: &Core) -> (Vec<Node>, Snapshot, Arc<Catalog>) {
     let mut nodes = Vec::new();
     for resource in catalog.resources().iter().filter(|resource| resource.is_stored() && !resource.prefix.is_empty()) {
         for entry in snapshot.range(&Range::prefix(&resource.prefix), None) {
-            let bytes = entry.as_bytes();
-            let has = |text: &[u8]| bytes.windows(text.len()).any(|window| window == text);
-            if has(b"\"ownerReferences\":") || has(b"\"deletionTimestamp\":") {
+            if entry.pieces().into_iter().any(may_concern) {
                 nodes.push(Node { resource: Arc::clone(resource), object: crate::read::value(resource, entry) });
             }
         }
