@@ -28,34 +28,42 @@ pub(crate) async fn run(api: Api) {
 /// Settles each definition; also says whether one waits for its objects.
 async fn settle(scope: &Scope, api: &Api) -> Outcome<bool> {
     let mut waits = false;
-    for definition in scope.list().await? {
-        let name = object::name(&definition).to_owned();
-        let outcome = if object::is_being_deleted(&definition) {
-            finish(scope, api, &name, &definition).await.map(|gone| waits |= !gone)
+    let mut all = scope.list().await?;
+    let names: Vec<String> = all.iter().map(|definition| object::name(definition).to_owned()).collect();
+    for name in names {
+        let Some(definition) = all.iter().find(|definition| object::name(definition) == name) else { continue };
+        let outcome = if object::is_being_deleted(definition) {
+            finish(scope, api, &name, definition).await.map(|gone| {
+                waits |= !gone;
+                true
+            })
         } else {
-            // Each sees the names that the ones before it took.
-            let all = scope.list().await?;
-            name_and_establish(scope, &name, &all).await
+            name_and_establish(scope, definition, &all).await
         };
         match outcome {
-            Err(lost) if matches!(lost.code(), StatusCode::NOT_FOUND | StatusCode::CONFLICT) => {}
-            outcome => outcome?,
+            Ok(false) => {}
+            // Each sees the names that the ones before it took or gave back.
+            Ok(true) => all = scope.list().await?,
+            Err(lost) if matches!(lost.code(), StatusCode::NOT_FOUND | StatusCode::CONFLICT) => {
+                all = scope.list().await?;
+            }
+            Err(failed) => return Err(failed),
         }
     }
     Ok(waits)
 }
 
-async fn name_and_establish(scope: &Scope, name: &str, all: &[Value]) -> Outcome<()> {
-    let Some(definition) = all.iter().find(|definition| object::name(definition) == name) else { return Ok(()) };
+/// Gives a definition the names that it can have; says whether there was anything to do.
+async fn name_and_establish(scope: &Scope, definition: &Value, all: &[Value]) -> Outcome<bool> {
     let status = conditions::of(definition);
     let names = definition.pointer("/spec/names");
     let settled = names == definition.pointer("/status/acceptedNames") && conditions::is_true(&status, "NamesAccepted");
     if settled && conditions::is_true(&status, "Established") {
-        return Ok(());
+        return Ok(false);
     }
     let (accepted, conflict) = accepted_names(definition, all);
     scope
-        .change_status(name, |definition| {
+        .change_status(object::name(definition), |definition| {
             match &conflict {
                 None => conditions::set(definition, "NamesAccepted", "True", "NoConflicts", "no conflicts found"),
                 Some((reason, message)) => conditions::set(definition, "NamesAccepted", "False", reason, message),
@@ -74,7 +82,7 @@ async fn name_and_establish(scope: &Scope, name: &str, all: &[Value]) -> Outcome
             }
         })
         .await?;
-    Ok(())
+    Ok(true)
 }
 
 /// The names that a definition gets, and the last conflict that keeps it from one it asks for: `calculateNamesAndConditions` of
