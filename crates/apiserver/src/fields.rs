@@ -40,9 +40,14 @@ pub(crate) fn applied(scope: &Scope, live: Option<&Value>, body: &Bytes, force: 
         let wrong = decoded.duplicates.join(", ");
         match scope.field_validation {
             FieldValidation::Ignore => {}
-            FieldValidation::Warn => scope.warnings.add(wrong),
+            FieldValidation::Warn => {
+                // Each line behind the first one tells of one.
+                let lines = wrong.lines().skip(usize::from(wrong.starts_with("yaml: "))).map(str::trim_start);
+                lines.for_each(|line| scope.warnings.add(line));
+            }
             FieldValidation::Strict => {
-                return Err(Status::bad_request(format!("error strict decoding patch: {wrong}")).into());
+                let why = format!("error strict decoding patch: error converting YAML to JSON: {wrong}");
+                return Err(Status::bad_request(why).into());
             }
         }
     }
@@ -96,7 +101,7 @@ fn reset(resource: &Resource, part: Part) -> &'static FieldSet {
     match part {
         Part::Whole if resource.subresources.status => &STATUS,
         Part::Status => &ALL_BUT_STATUS,
-        Part::Whole | Part::Finalize | Part::Scale => &NOTHING,
+        Part::Whole | Part::Finalize | Part::Scale | Part::Token => &NOTHING,
     }
 }
 

@@ -3,8 +3,9 @@
 pub(crate) mod delete;
 pub(crate) mod patch;
 pub(crate) mod read;
-mod scale;
+pub(crate) mod scale;
 pub(crate) mod subresource;
+mod token;
 pub(crate) mod write;
 
 use apimachinery::negotiate::Answer;

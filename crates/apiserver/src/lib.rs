@@ -44,6 +44,7 @@ mod server;
 mod shape;
 pub mod store;
 mod strategy;
+mod tokens;
 pub mod validation;
 mod verbs;
 mod warnings;

@@ -63,6 +63,7 @@ impl Review {
             Self::Token => token(scope, review.get("spec").unwrap_or(&Value::Null))?,
         };
         if let Some(fields) = review.as_object_mut() {
+            fields.entry("metadata").or_insert_with(|| json!({}));
             fields.insert("status".to_owned(), status);
         }
         Ok(review)
@@ -97,12 +98,19 @@ fn token(scope: &Scope, spec: &Value) -> Outcome<Value> {
         .and_then(Value::as_array)
         .map(|list| list.iter().filter_map(Value::as_str).map(str::to_owned).collect())
         .unwrap_or_default();
-    let owner = scope.core.tokens.as_ref().and_then(|tokens| tokens.owner(token, &audiences));
+    let core = &scope.core;
+    let known = core.tokens.as_ref().and_then(|tokens| tokens.owner(token, &audiences));
+    let owner = match known {
+        Some(owner) => Ok(Some(owner)),
+        None => core.tokens_of_accounts.owner(core, token, &audiences),
+    };
     Ok(match owner {
-        Some((owner, audiences)) => {
+        Ok(Some((owner, audiences))) => {
             json!({"authenticated": true, "user": user_info(&owner), "audiences": audiences})
         }
-        None => json!({"user": {}}),
+        // As the chain of kube-apiserver's authenticators says it.
+        Ok(None) => json!({"user": {}, "error": "invalid bearer token"}),
+        Err(refused) => json!({"user": {}, "error": format!("[invalid bearer token, {refused}]")}),
     })
 }
 

@@ -5,7 +5,7 @@ use apimachinery::{
     status::Status,
     target::Target,
 };
-use http::{Method, Response, StatusCode, request::Parts};
+use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use serde_json::json;
 
 use crate::{answer, body::Body, failure::Outcome, server::Core};
@@ -15,7 +15,7 @@ pub(crate) const MAJOR: &str = "1";
 pub(crate) const MINOR: &str = "37";
 
 /// Answers a request for a path.
-pub(crate) fn answer(core: &Core, parts: &Parts, target: &Target<'_>) -> Outcome<Response<Body>> {
+pub(crate) async fn answer(core: &Core, parts: &Parts, target: &Target<'_>) -> Outcome<Response<Body>> {
     if !matches!(parts.method, Method::GET | Method::HEAD) {
         return Ok(answer::no_such_page());
     }
@@ -28,11 +28,25 @@ pub(crate) fn answer(core: &Core, parts: &Parts, target: &Target<'_>) -> Outcome
             let form = negotiate::accept(&parts.headers, target.query(), Endpoint::Document).map_err(Status::from)?;
             Ok(answer::tree(form, StatusCode::OK, &version()))
         }
+        "/.well-known/openid-configuration" => Ok(kept("application/json", core.tokens_of_accounts.configuration())),
+        "/openid/v1/jwks" => {
+            let keys = core.tokens_of_accounts.key_set(core).await;
+            let keys = keys.map_err(|why| Status::internal_error(&why))?;
+            Ok(kept("application/jwk-set+json", keys))
+        }
         _ if path.starts_with("/openapi/") => {
             Ok(crate::openapi::answer(core, parts, target, path).unwrap_or_else(answer::no_such_page))
         }
         _ => crate::discovery::answer(core, parts, target, path),
     }
+}
+
+/// A document that may be kept for an hour.
+fn kept(content_type: &'static str, body: bytes::Bytes) -> Response<Body> {
+    let mut response = answer::bytes(StatusCode::OK, content_type, body);
+    let value = HeaderValue::from_static("public, max-age=3600");
+    response.headers_mut().insert(header::CACHE_CONTROL, value);
+    response
 }
 
 /// The version as `git describe` would have it.

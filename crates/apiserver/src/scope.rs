@@ -20,6 +20,8 @@ pub(crate) enum Part {
     Finalize,
     /// `scale`.
     Scale,
+    /// `token`, of service accounts.
+    Token,
 }
 
 impl Part {
@@ -30,6 +32,7 @@ impl Part {
             Self::Status => "status",
             Self::Finalize => "finalize",
             Self::Scale => "scale",
+            Self::Token => "token",
         }
     }
 }

@@ -55,7 +55,7 @@ async fn pass(core: &Arc<Core>, parts: &Parts, body: RequestBody, warnings: &War
     // After authorization, so that a refused caller takes nobody's place; a stream gives its place back once it flows.
     let place = core.fairness.enter(&caller, &info).await?;
     if !info.is_resource {
-        return routes::answer(core, parts, &target).map(|response| answer::compressed(response, &parts.headers));
+        return routes::answer(core, parts, &target).await.map(|response| answer::compressed(response, &parts.headers));
     }
     let response = resource(core, parts, body, &target, &info, caller, warnings).await?;
     if info.is_watch() {

@@ -30,6 +30,7 @@ use crate::{
     reviews::Tokens,
     serve,
     store::Store,
+    tokens::ServiceAccountTokens,
 };
 
 /// What can go wrong while a request's body is read.
@@ -49,8 +50,10 @@ pub struct Options {
     pub resources: Vec<Arc<Resource>>,
     /// Mutators and validators.
     pub admission: Vec<Arc<dyn Admission>>,
-    /// Answers token reviews; without it no token is known.
+    /// Answers token reviews for tokens that are not of service accounts.
     pub tokens: Option<Arc<dyn Tokens>>,
+    /// Who issues tokens of service accounts: a URL; `https://kubernetes.default.svc` unless said.
+    pub issuer: Option<String>,
 }
 
 /// A Kubernetes API over a store. Cheap to clone.
@@ -74,6 +77,7 @@ pub(crate) struct Core {
     pub(crate) fairness: Fairness,
     pub(crate) admission: Vec<Arc<dyn Admission>>,
     pub(crate) tokens: Option<Arc<dyn Tokens>>,
+    pub(crate) tokens_of_accounts: ServiceAccountTokens,
 }
 
 impl Server {
@@ -100,9 +104,13 @@ impl Server {
             fairness: Fairness::default(),
             admission: options.admission,
             tokens: options.tokens,
+            tokens_of_accounts: ServiceAccountTokens::new(options.issuer),
         };
         let core = Arc::new(core);
         bootstrap::once(&Api::new(&core, "kube-apiserver")).await;
+        if let Err(why) = core.tokens_of_accounts.key(&core).await {
+            tracing::warn!(why, "tokens of service accounts cannot be signed");
+        }
         let tasks = Arc::new(controllers::start(&core));
         Self { core, _tasks: tasks }
     }
@@ -122,6 +130,11 @@ impl Server {
         Box::pin(async move { serve::serve(&core, request).await })
     }
 
+    /// Whose the token of a service account is, if it is valid for this server: what a gateway or listener asks for a bearer token.
+    pub fn service_account(&self, token: &str) -> Option<Caller> {
+        self.core.tokens_of_accounts.owner(&self.core, token, &[]).ok().flatten().map(|(caller, _)| caller)
+    }
+
     /// A service whose every request comes from `caller`: what a `kube::Client` of this process is given.
     pub fn client_of(&self, caller: Caller) -> Client {
         Client { server: self.clone(), caller: Arc::new(caller) }
@@ -135,42 +148,39 @@ pub struct Client {
     caller: Arc<Caller>,
 }
 
-impl<B> Service<Request<B>> for Server
-where
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+/// How requests reach the server, whoever they come from.
+macro_rules! service {
+    ($service:ty, |$self:ident, $request:ident| $call:expr) => {
+        impl<B> Service<Request<B>> for $service
+        where
+            B: http_body::Body<Data = Bytes> + Send + 'static,
+            B::Error: Into<BoxError>,
+        {
+            type Response = Response<Body>;
+            type Error = Infallible;
+            type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
+            fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+                Poll::Ready(Ok(()))
+            }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        Box::pin(Self::call(self, request).map(Ok))
-    }
+            fn call(&mut self, mut $request: Request<B>) -> Self::Future {
+                let $self = self;
+                Box::pin($call.map(Ok))
+            }
+        }
+    };
 }
 
-impl<B> Service<Request<B>> for Client
-where
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+service!(Server, |server, request| {
+    let _ = &mut request;
+    Self::call(server, request)
+});
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        request.extensions_mut().insert(Arc::clone(&self.caller));
-        Box::pin(Server::call(&self.server, request).map(Ok))
-    }
-}
+service!(Client, |client, request| {
+    request.extensions_mut().insert(Arc::clone(&client.caller));
+    Server::call(&client.server, request)
+});
 
 /// A body whose error's type is forgotten.
 struct Erased<B> {

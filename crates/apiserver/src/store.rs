@@ -40,6 +40,9 @@ pub use self::{
     snapshot::{Entries, Snapshot},
 };
 
+/// Where the server keeps the keys that it signs with: under no resource, and sealed.
+pub const SIGNING_KEYS: &str = "drover.io/signing-keys";
+
 /// The number of a state of the whole store: an object's resourceVersion is that of its last change.
 pub type Revision = u64;
 

@@ -3,7 +3,7 @@
 use apimachinery::{request_info::Verb, status::Status};
 use http::Response;
 
-use super::{Call, patch, read, scale, write};
+use super::{Call, patch, read, scale, token, write};
 use crate::{answer, body::Body, failure::Outcome, scope::Part, server::RequestBody};
 
 pub(crate) async fn serve(mut call: Call, verb: Verb, body: RequestBody) -> Outcome<Response<Body>> {
@@ -11,6 +11,8 @@ pub(crate) async fn serve(mut call: Call, verb: Verb, body: RequestBody) -> Outc
     let part = match call.subresource.as_str() {
         "status" if subresources.status => Part::Status,
         "finalize" if subresources.finalize => Part::Finalize,
+        "token" if subresources.token && verb == Verb::Create => return token::create(call, body).await,
+        "token" if subresources.token => return Err(Status::method_not_allowed().into()),
         "scale" if subresources.scale.is_some() => return scale::serve(call, verb, body).await,
         _ if call.scope.resource.is_custom() => return Err(call.scope.not_found(&call.name).into()),
         _ => return Ok(answer::no_such_page()),

@@ -9,7 +9,9 @@
     reason = "a test fails by panicking, hands its values over, and tables of requests are long"
 )]
 
+mod bad_input;
 mod both;
 mod conversion;
 mod policies;
 mod rules;
+mod tokens;

@@ -19,7 +19,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Transac
 use self::keys::Keys;
 use super::{Log, LogError, Record};
 use crate::store::{
-    Revision,
+    Revision, SIGNING_KEYS,
     entry::{Packer, Row},
     seal::MasterKey,
 };
@@ -54,9 +54,9 @@ pub enum Sealed {
 }
 
 impl Default for Sealed {
-    /// Kubernetes' secrets.
+    /// Kubernetes' secrets, and the server's own.
     fn default() -> Self {
-        Self::Prefixes(BTreeSet::from(["/secrets".to_owned()]))
+        Self::Prefixes(BTreeSet::from(["/secrets".to_owned(), SIGNING_KEYS.to_owned()]))
     }
 }
 
