@@ -5,7 +5,6 @@ use std::sync::Arc;
 use apimachinery::status::Status;
 
 use crate::{
-    garbage::Garbage,
     server::Core,
     store::{CommitError, Entry, Expect, Key, Malformed, Write},
 };
@@ -20,15 +19,16 @@ impl Core {
     }
 
     async fn change(&self, key: Key, expect: Expect, write: Write) -> Result<Entry, CommitError> {
-        let collect = Garbage::concerns(&write);
+        let deleted = matches!(write, Write::Delete(_));
         let committed = self.store.commit(vec![(key.clone(), expect, write)]).await?;
         self.rbac.changed(&self.store, &key);
         self.policies.changed(&self.store, &key);
-        self.definitions.changed(&self.store, &self.registry, &key);
-        if collect {
-            self.garbage.wake();
+        if self.definitions.changed(&self.store, &self.registry, &key) {
+            self.garbage.kinds_changed();
         }
-        committed.entries.into_iter().next().ok_or(CommitError::Stopped)
+        let entry = committed.entries.into_iter().next().ok_or(CommitError::Stopped)?;
+        self.garbage.changed(&key, deleted, &entry);
+        Ok(entry)
     }
 }
 

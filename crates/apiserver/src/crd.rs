@@ -130,10 +130,10 @@ impl Definitions {
         });
     }
 
-    /// Takes in what a definition is now.
-    pub(crate) fn changed(&self, store: &Store, registry: &Registry, key: &Key) {
+    /// Takes in what a definition is now; says whether the key is one of a definition.
+    pub(crate) fn changed(&self, store: &Store, registry: &Registry, key: &Key) -> bool {
         if key.prefix() != PREFIX {
-            return;
+            return false;
         }
         let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let snapshot = store.snapshot();
@@ -145,6 +145,7 @@ impl Definitions {
             }
             resources
         });
+        true
     }
 }
 

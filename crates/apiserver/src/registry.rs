@@ -26,6 +26,7 @@ pub struct Catalog {
     generation: u64,
     resources: Vec<Arc<Resource>>,
     index: HashMap<String, Arc<Resource>>,
+    stored: HashMap<String, Arc<Resource>>,
     documents: Documents,
     openapi: openapi::Documents,
 }
@@ -53,7 +54,10 @@ impl Catalog {
             .iter()
             .map(|resource| (key(&resource.group, &resource.version, &resource.plural), Arc::clone(resource)))
             .collect();
-        Self { generation, resources, index, documents: Documents::default(), openapi: openapi::Documents::default() }
+        let stored = resources.iter().filter(|resource| resource.is_stored());
+        let stored = stored.map(|resource| (resource.prefix.clone(), Arc::clone(resource))).collect();
+        let (documents, openapi) = (Documents::default(), openapi::Documents::default());
+        Self { generation, resources, index, stored, documents, openapi }
     }
 
     /// Grows with each change.
@@ -91,6 +95,11 @@ impl Catalog {
         let mut versions = self.resources.iter().filter(|resource| resource.is(group, plural) && resource.served);
         let first = versions.clone().next();
         versions.find(|resource| resource.version == resource.storage_version).or(first)
+    }
+
+    /// The resource of the objects that are stored under a prefix, in the version that they are stored in.
+    pub(crate) fn stored_at(&self, prefix: &str) -> Option<&Arc<Resource>> {
+        self.stored.get(prefix)
     }
 
     /// The resource of a kind, in one version.
