@@ -112,15 +112,17 @@ fn unsupported() -> Box<Status> {
 
 /// Where an object comes from: what is wrong with it is told in other words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
+pub(crate) enum Source<'a> {
     /// A request's body.
     Body,
     /// What a patch made of the stored one.
     Patch,
+    /// The same of a strategic merge patch, which is shown instead.
+    Strategic(&'a Value),
 }
 
 /// Drops what the kind does not have, as the request wants it told, and fills in defaults.
-pub(crate) fn settle(scope: &Scope, mut value: Value, duplicates: Vec<String>, source: Source) -> Outcome<Value> {
+pub(crate) fn settle(scope: &Scope, mut value: Value, duplicates: Vec<String>, source: Source<'_>) -> Outcome<Value> {
     let unknown = crate::shape::settle(&scope.resource, &mut value).map_err(|wrong| {
         let kind = &scope.resource.kind;
         let (found, version) = (object::text(&value, "kind"), &scope.resource.version);
@@ -133,12 +135,24 @@ pub(crate) fn settle(scope: &Scope, mut value: Value, duplicates: Vec<String>, s
     }
     match scope.field_validation {
         FieldValidation::Ignore => {}
-        FieldValidation::Warn => wrong.into_iter().for_each(|text| scope.warnings.add(text)),
+        FieldValidation::Warn => {
+            for text in wrong {
+                // What the reader of YAML says of each line; the readers of custom objects say it as a whole.
+                match text.strip_prefix("yaml: unmarshal errors:\n").filter(|_| !scope.resource.is_custom()) {
+                    Some(lines) => lines.lines().for_each(|line| scope.warnings.add(line.trim_start())),
+                    None => scope.warnings.add(text),
+                }
+            }
+        }
         FieldValidation::Strict => {
             let why = format!("strict decoding error: {}", wrong.join(", "));
             let kind = &scope.resource.kind;
-            if source == Source::Patch {
-                let shown = serde_json::to_string(&value).unwrap_or_default();
+            let shown = match source {
+                Source::Body => None,
+                Source::Patch => Some(serde_json::to_string(&value).unwrap_or_default()),
+                Source::Strategic(patch) => Some(go_map(patch)),
+            };
+            if let Some(shown) = shown {
                 let error = FieldError::invalid(&Path::ROOT.child("patch"), shown, why);
                 return Err(Status::invalid("", "", "", &[error]).into());
             }
@@ -151,4 +165,20 @@ pub(crate) fn settle(scope: &Scope, mut value: Value, duplicates: Vec<String>, s
         }
     }
     Ok(value)
+}
+
+/// A value as Go's `%+v` shows it.
+fn go_map(value: &Value) -> String {
+    match value {
+        Value::Null => "<nil>".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Number(number) if number.is_f64() => json::go_g(number.as_f64().unwrap_or_default()),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        Value::Array(items) => format!("[{}]", items.iter().map(go_map).collect::<Vec<_>>().join(" ")),
+        Value::Object(fields) => {
+            let mut pairs: Vec<String> = fields.iter().map(|(key, value)| format!("{key}:{}", go_map(value))).collect();
+            pairs.sort();
+            format!("map[{}]", pairs.join(" "))
+        }
+    }
 }

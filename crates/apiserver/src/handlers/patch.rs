@@ -15,8 +15,9 @@ use crate::{
     answer,
     body::Body,
     failure::Outcome,
-    fields, incoming,
-    options::WriteOptions,
+    fields,
+    incoming::{self, Source},
+    options::{FieldValidation, WriteOptions},
     scope::Scope,
     server::RequestBody,
     verbs::{self, update::Change},
@@ -49,7 +50,7 @@ impl Change for Patched {
             (_, Some(live)) => self.merged(scope, live)?,
         };
         if self.kind == PatchType::Apply {
-            object = incoming::settle(scope, object, Vec::new(), incoming::Source::Patch)?;
+            object = incoming::settle(scope, object, Vec::new(), Source::Patch)?;
         }
         scope.check_name(&mut object, &self.name)?;
         Ok(object)
@@ -62,23 +63,46 @@ impl Change for Patched {
 
 impl Patched {
     fn merged(&self, scope: &Scope, live: &Value) -> Outcome<Value> {
-        let mut duplicates = Vec::new();
-        let new = if self.kind == PatchType::Json {
-            patch::json_patch(live, &self.body).map_err(refusal)?
+        if self.kind == PatchType::Json {
+            let new = patch::json_patch(live, &self.body).map_err(refusal)?;
+            let told = scope.field_validation != FieldValidation::Ignore;
+            let problems = if told { problems(&self.body) } else { Vec::new() };
+            let new = incoming::settle(scope, new, problems, Source::Patch)?;
+            return Ok(fields::updated(scope, Some(live), new));
+        }
+        let decoded = json::decode(&self.body, json::ContentType::Json)
+            .map_err(|wrong| Status::bad_request(format!("error decoding patch: {wrong}")))?;
+        let (new, source) = if self.kind == PatchType::Merge {
+            (patch::merge_patch(live, &decoded.value).map_err(refusal)?, Source::Patch)
         } else {
-            let decoded = json::decode(&self.body, json::ContentType::Json)
-                .map_err(|wrong| Status::bad_request(format!("error decoding patch: {wrong}")))?;
-            duplicates = decoded.duplicates;
-            if self.kind == PatchType::Merge {
-                patch::merge_patch(live, &decoded.value).map_err(refusal)?
-            } else {
-                let schema = scope.resource.schema.clone().unwrap_or_default();
-                patch::strategic(live, &decoded.value, &schema).map_err(refusal)?
-            }
+            let schema = scope.resource.schema.clone().unwrap_or_default();
+            let new = patch::strategic(live, &decoded.value, &schema).map_err(refusal)?;
+            (new, Source::Strategic(&decoded.value))
         };
-        let new = incoming::settle(scope, new, duplicates, incoming::Source::Patch)?;
+        let new = incoming::settle(scope, new, decoded.duplicates, source)?;
         Ok(fields::updated(scope, Some(live), new))
     }
+}
+
+/// What a JSON patch has besides operations: fields that no operation has, and fields that stand twice, in it and then in the object.
+fn problems(body: &[u8]) -> Vec<String> {
+    const KNOWN: [&str; 4] = ["op", "path", "from", "value"];
+    let Ok(decoded) = json::decode(body, json::ContentType::Json) else { return Vec::new() };
+    let operations = decoded.value.as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut found: Vec<String> = decoded.duplicates.iter().map(|told| format!("json patch {told}")).collect();
+    for (index, operation) in operations.iter().enumerate() {
+        let fields = operation.as_object().into_iter().flat_map(|fields| fields.keys());
+        let unknown = fields.filter(|field| !KNOWN.contains(&field.as_str()));
+        found.extend(unknown.map(|field| format!("json patch unknown field \"[{index}].{field}\"")));
+    }
+    for (index, operation) in operations.iter().enumerate() {
+        let Some(path) = operation.get("path").and_then(Value::as_str) else { continue };
+        let at = path.trim_start_matches('/').replace('/', ".");
+        let prefix = format!("duplicate field \"[{index}].value.");
+        let inside = decoded.duplicates.iter().filter_map(|told| told.strip_prefix(&prefix));
+        found.extend(inside.map(|rest| format!("duplicate field \"{at}.{rest}")));
+    }
+    found
 }
 
 pub(super) fn refusal(wrong: PatchError) -> Box<Status> {
