@@ -4,7 +4,7 @@
 //! can only name keys of the very list that it is given to, so a forged one shows nothing that the list itself would not.
 
 use apimachinery::status::Status;
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{DecodeError, Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Outcome;
@@ -46,7 +46,8 @@ impl Place {
     /// Reads a token. `namespace` is that of the list, `spans` whether it spans namespaces.
     pub(crate) fn decode(token: &str, namespace: &str, spans: bool) -> Outcome<Self> {
         let bad = |why: &str| Status::bad_request(format!("invalid continue token: continue key is not valid{why}"));
-        let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|wrong| bad(&format!(": {wrong}")))?;
+        let bytes =
+            URL_SAFE_NO_PAD.decode(token).map_err(|wrong| bad(&format!(": {}", illegal(&wrong, token.len()))))?;
         let token: Token = serde_json::from_slice(&bytes).map_err(|wrong| bad(&format!(": {wrong}")))?;
         if token.api_version != FORM {
             return Err(bad(&format!(": server does not recognize this encoded version {}", token.api_version)).into());
@@ -70,6 +71,16 @@ impl Place {
         };
         Ok(Self { version: u64::try_from(token.version).ok(), namespace: namespace.to_owned(), name: name.to_owned() })
     }
+}
+
+/// A text that is no base64, in Go's words.
+fn illegal(wrong: &DecodeError, length: usize) -> String {
+    let at = match wrong {
+        DecodeError::InvalidByte(at, _) | DecodeError::InvalidLastSymbol(at, _) => *at,
+        // The first character of the group that is not whole.
+        DecodeError::InvalidLength(_) | DecodeError::InvalidPadding => length / 4 * 4,
+    };
+    format!("illegal base64 data at input byte {at}")
 }
 
 #[cfg(test)]

@@ -134,7 +134,7 @@ impl Change for Scaled {
 }
 
 /// An object's `Scale`.
-fn shown(resource: &Resource, paths: &Scale, object: &Value) -> Outcome<Value> {
+pub(crate) fn shown(resource: &Resource, paths: &Scale, object: &Value) -> Outcome<Value> {
     let Some(replicas) = at(object, &paths.spec_replicas_path) else {
         let why = format!("the spec replicas field {:?} does not exist", paths.spec_replicas_path);
         return Err(Status::internal_error(&why).into());

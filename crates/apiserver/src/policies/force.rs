@@ -21,10 +21,11 @@ use crate::{
     admission::Operation,
     convert,
     failure::Outcome,
+    handlers::scale::shown,
     object, read,
     registry::{Catalog, Resource, split_api_version},
     reviews::user_info,
-    scope::Scope,
+    scope::{Part, Scope},
     store::{Key, Range, Store},
 };
 
@@ -94,9 +95,20 @@ impl Scope {
         object: Option<&Value>,
     ) -> Outcome<()> {
         let force = self.core.policies.current.load_full();
-        let own = named(&self.resource);
+        let mut own = named(&self.resource);
         if force.is_empty() || is_exempt(&own) {
             return Ok(());
+        }
+        // Through `scale` objects are seen as such.
+        let paths = self.resource.subresources.scale.as_ref().filter(|_| self.part == Part::Scale);
+        let scale = |object: Option<&Value>| {
+            let both = paths.zip(object);
+            both.map(|(paths, object)| shown(&self.resource, paths, object)).transpose()
+        };
+        let (scaled, scaled_old) = (scale(object)?, scale(old)?);
+        let (object, old) = (scaled.as_ref().or(object), scaled_old.as_ref().or(old));
+        if paths.is_some() {
+            own.kind = "Scale";
         }
         let catalog = self.core.registry.catalog();
         let equivalents = equivalents(&catalog, &self.resource);

@@ -105,7 +105,9 @@ async fn completed(scope: &Scope, mut object: Value) -> Outcome<Value> {
     scope.check_rights(&object, None)?;
     let errors = strategy::check_create(&scope.resource, &object, &scope.warnings);
     if !errors.is_empty() {
-        return Err(Status::invalid(&scope.resource.group, &scope.resource.kind, &name, &errors).into());
+        // Of the kind that a custom object says it is, which may be the error.
+        let kind = if scope.resource.is_custom() { object::text(&object, "kind") } else { &scope.resource.kind };
+        return Err(Status::invalid(&scope.resource.group, kind, &name, &errors).into());
     }
     scope.warn_of_finalizers(&object, None);
     strategy::canonicalize(&scope.resource, &mut object);

@@ -5,6 +5,7 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use apimachinery::status::Status;
+use policy::rules::{Attributes, Authorizer};
 use tokio::time::{Instant, timeout_at};
 
 use super::list::{self, Listing};
@@ -65,6 +66,45 @@ pub(crate) struct Following {
     end: Instant,
     next_bookmark: Instant,
     told: u64,
+    rights: Rights,
+}
+
+/// The right that a watch stands on. It is asked for again when what gives rights has changed, before more is told: Kubernetes lets a
+/// watch outlive its right, which here would show to the end of the watch what its caller may not see any more.
+struct Rights {
+    scope: Scope,
+    /// The object, where one alone is watched.
+    name: String,
+    /// The rules that it was last asked of.
+    asked: Arc<Authorizer>,
+}
+
+impl Rights {
+    fn new(scope: &Scope, options: &ListOptions) -> Self {
+        let name = options.fields.required("metadata.name").unwrap_or_default().to_owned();
+        Self { scope: scope.clone(), name, asked: Arc::clone(&scope.core.rbac.rules()) }
+    }
+
+    fn hold(&mut self) -> bool {
+        let rules = self.scope.core.rbac.rules();
+        if Arc::ptr_eq(&rules, &self.asked) {
+            return true;
+        }
+        self.asked = Arc::clone(&rules);
+        let (caller, resource) = (&self.scope.caller, &self.scope.resource);
+        let asked = Attributes {
+            user: &caller.user,
+            groups: &caller.groups,
+            verb: "watch",
+            is_resource: true,
+            group: &resource.group,
+            resource: &resource.plural,
+            namespace: &self.scope.namespace,
+            name: &self.name,
+            ..Attributes::default()
+        };
+        rules.allows(&asked).allowed
+    }
 }
 
 /// Begins a watch.
@@ -85,6 +125,7 @@ pub(crate) async fn watch(scope: &Scope, options: &ListOptions) -> Outcome<Follo
         end: begin + lasts,
         next_bookmark: begin + BOOKMARKS,
         told: 0,
+        rights: Rights::new(scope, options),
     };
     following.plan_bookmark(begin);
     let range = scope.selected_range(options);
@@ -138,7 +179,7 @@ impl Following {
     pub(crate) async fn next(&mut self) -> Option<VecDeque<Told>> {
         loop {
             if !self.waiting.is_empty() {
-                return Some(std::mem::take(&mut self.waiting));
+                return self.rights.hold().then(|| std::mem::take(&mut self.waiting));
             }
             if let Some(initial) = &mut self.initial {
                 match initial.next(BATCH).await {
