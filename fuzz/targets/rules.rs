@@ -1,8 +1,9 @@
-//! Input: a CEL rule. It is refused or run within its budget; a pattern is refused or compiled.
+//! Input: a CEL expression. As a rule and in a policy it is refused or run within its budget; a pattern is refused or compiled.
 #![no_main]
 
 use std::sync::Arc;
 
+use apimachinery::cel::policy::{Compiler, Evaluation, Gives, Inputs, Sees};
 use apimachinery::cel::{Compiled, OBJECT_BUDGET, check};
 use apimachinery::field::Path;
 use apimachinery::json::{ContentType, decode};
@@ -19,9 +20,23 @@ fuzz_target!(|input: &str| {
         validations: vec![rule],
         ..Schema::default()
     };
-    let _ = check(&schema, &Path::ROOT);
+    let _ = check(&schema, &Path::ROOT, false);
     let object = decode(br#"{"s":"a","t":"b"}"#, ContentType::Json).expect("it is JSON").value;
     if let Ok(compiled) = Compiled::new(Arc::new(schema)) {
         let _ = compiled.validate(&object, Some(&object), &Path::ROOT, OBJECT_BUDGET);
+    }
+    let mut compiler = Compiler::new();
+    let sees = Sees { params: true, authorizer: false };
+    let variables = [compiler.variable("v", input, sees)];
+    if let Ok(program) = compiler.compile(input, sees, Gives::Anything) {
+        let inputs = Inputs {
+            object: &object,
+            old_object: &object,
+            request: &object,
+            params: &object,
+            namespace_object: &object,
+            authorizer: None,
+        };
+        let _ = Evaluation::new(inputs, &variables, OBJECT_BUDGET).evaluate(&program);
     }
 });
