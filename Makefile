@@ -43,7 +43,7 @@ deny:
 servers: ## builds and caches the real servers that the tests use
 	@$(SERVERS)
 
-bench: ## the table of docs/performance.md, beside Envoy, nginx, HAProxy and pingora-proxy
+bench: ## the tables of docs/performance.md, beside Envoy, nginx, HAProxy, pingora-proxy, and etcd with kube-apiserver
 	benches/run.sh
 
 fuzz: ## every fuzz target for a minute

@@ -21,8 +21,13 @@ if [ ! -x "$envoy" ]; then
   chmod +x "$envoy"
 fi
 
-if [ -z "${DROVER:-}" ]; then
+if [ -z "${DROVER:-}" ] && [ "${1:-}" != plane ]; then
   (cd .. && cargo build --release --locked --bin drover)
+fi
+if [ -z "${DROVER_SERVE:-}" ]; then
+  (cd .. && cargo build --release --locked -p drover-apiserver --example serve)
+  DROVER_SERVE="$(cd .. && realpath "${CARGO_TARGET_DIR:-target}")/release/examples/serve"
+  export DROVER_SERVE
 fi
 # Not `--locked`: the program itself is a dependency, and its dependencies change without this file.
 cargo build --release

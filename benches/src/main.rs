@@ -46,6 +46,8 @@ enum Command {
     Overload(scenario::Args),
     /// How long streams outlive their binding.
     Revoke(scenario::Args),
+    /// The embedded server beside etcd and kube-apiserver.
+    Plane(scenario::plane::Args),
     /// Instructions of the request path without sockets.
     Pipeline(pipeline::Args),
     /// Everything.
@@ -73,6 +75,7 @@ fn run(command: Command) -> Result<()> {
         Command::Limits(args) => scenario::limits::run(&args),
         Command::Overload(args) => scenario::overload::run(&args),
         Command::Revoke(args) => scenario::revoke::run(&args),
+        Command::Plane(args) => scenario::plane::run(&args),
         Command::Pipeline(args) => pipeline::run(&args),
         Command::All => all(),
     }
@@ -82,9 +85,19 @@ fn run(command: Command) -> Result<()> {
 #[expect(clippy::print_stderr, reason = "what failed")]
 fn all() -> Result<()> {
     let mut failed = Vec::new();
-    for name in
-        ["compare", "apiserver", "connections", "as", "watches", "exec", "limits", "overload", "revoke", "pipeline"]
-    {
+    for name in [
+        "compare",
+        "apiserver",
+        "connections",
+        "as",
+        "watches",
+        "exec",
+        "limits",
+        "overload",
+        "revoke",
+        "plane",
+        "pipeline",
+    ] {
         if let Err(error) = run(Command::parse_from(["drover-bench", name])) {
             eprintln!("{name}: {error:#}");
             failed.push(name);

@@ -6,6 +6,7 @@ pub mod exec;
 pub mod impersonation;
 pub mod limits;
 pub mod overload;
+pub mod plane;
 pub mod revoke;
 pub mod watches;
 

@@ -96,7 +96,7 @@ fn template(number: usize) -> String {
 }
 
 /// The folder of the real servers' programs; builds them once.
-fn programs() -> Result<PathBuf> {
+pub fn programs() -> Result<PathBuf> {
     if let Some(dir) = std::env::var_os("DROVER_TEST_BIN") {
         return Ok(dir.into());
     }
