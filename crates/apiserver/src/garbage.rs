@@ -239,12 +239,14 @@ impl Collector {
                     let mut owners = Meta::of(&dependent.object).owner_references();
                     owners.any(|owner| owner.uid == meta.uid() && owner.block_owner_deletion)
                 };
-                if !own.iter().any(|dependent| blocks(&dependent)) {
+                let blocking: Vec<&Node> = own.iter().filter(blocks).collect();
+                if blocking.is_empty() {
                     return drop_finalizer(&scope, meta.name(), FOREGROUND_DELETION).await;
                 }
-                // Each that goes makes this one be looked at again.
-                let waiting = own.iter().filter(|dependent| !Meta::of(&dependent.object).is_deleting());
-                self.pending.extend(waiting.map(|dependent| dependent.key.clone()));
+                // Each that goes makes this one be looked at again. Only those that keep it are: one that does not keep it would stay,
+                // and have it looked at, and so on.
+                let staying = blocking.into_iter().filter(|dependent| !Meta::of(&dependent.object).is_deleting());
+                self.pending.extend(staying.map(|dependent| dependent.key.clone()));
             }
             return Ok(());
         }

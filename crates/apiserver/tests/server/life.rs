@@ -96,13 +96,17 @@ async fn an_owner_waits_for_its_dependents_when_asked_to() {
     let mut second = config_map("second", &owner(&first, true));
     second["metadata"]["finalizers"] = json!(["example.com/hold"]);
     post(&server, CONFIG_MAPS, &second).await;
+    // One that does not keep its owner goes after it.
+    post(&server, CONFIG_MAPS, &config_map("third", &owner(&first, false))).await;
     let marked = delete(&server, &format!("{CONFIG_MAPS}/first?propagationPolicy=Foreground")).await;
     assert_eq!(marked.body["metadata"]["finalizers"], json!(["foregroundDeletion"]), "{}", marked.text);
     let path = format!("{CONFIG_MAPS}/second");
     until(&server, &path, |answer| answer.body["metadata"]["deletionTimestamp"].is_string()).await;
     assert_eq!(get(&server, &format!("{CONFIG_MAPS}/first")).await.code, 200);
+    assert_eq!(get(&server, &format!("{CONFIG_MAPS}/third")).await.code, 200);
     merge(&server, &path, &json!({"metadata": {"finalizers": null}})).await;
     until(&server, &format!("{CONFIG_MAPS}/first"), |answer| answer.code == 404).await;
+    until(&server, &format!("{CONFIG_MAPS}/third"), |answer| answer.code == 404).await;
 }
 
 #[tokio::test]
