@@ -217,6 +217,10 @@ fn every_command_has_a_help_text() {
         "streams",
         "streams ls",
         "streams kill",
+        "backup",
+        "restore",
+        "admin",
+        "admin recover",
         "version",
     ] {
         let mut arguments: Vec<&str> = command.split_whitespace().collect();
@@ -225,6 +229,26 @@ fn every_command_has_a_help_text() {
         let (about, _) = text.split_once("Usage:").unwrap();
         assert!(about.trim().len() > 10, "{command}: {text}");
     }
+}
+
+#[test]
+fn what_is_for_the_embedded_plane_alone_says_so_and_makes_nothing() {
+    let folder = examples();
+    for arguments in [vec!["backup", "x.db"], vec!["restore", "x.db"], vec!["admin", "recover"]] {
+        // A server that has never run has no plane yet.
+        let output = drover(folder.path(), &arguments);
+        assert!(!output.status.success());
+        let text = stderr(&output, 1);
+        assert!(text.contains("has never run") || text.contains("cannot be copied"), "{arguments:?}: {text}");
+        assert!(!folder.path().join("data/management/store.db").exists());
+    }
+    fs::write(folder.path().join("drover.yaml"), "management: {files: {}}\n").unwrap();
+    for arguments in [vec!["backup", "x.db"], vec!["restore", "x.db"], vec!["admin", "recover"]] {
+        let text = stderr(&drover(folder.path(), &arguments), 1);
+        assert!(text.contains("only for the embedded management plane"), "{arguments:?}: {text}");
+    }
+    let text = stderr(&drover(folder.path(), &["token", "create", "--user", "u-alice", "--apply"]), 1);
+    assert!(text.contains("the folder of manifests is all there is"), "{text}");
 }
 
 #[test]

@@ -122,6 +122,10 @@ impl Place {
     /// # Errors
     /// A store that is in use or in the way, a backup that is none, a key that does not open it.
     pub fn restore(&self, from: &Path, replace: bool) -> Result<(Restored, Option<PathBuf>), EmbeddedError> {
+        if !from.is_file() {
+            let source = io::ErrorKind::NotFound.into();
+            return Err(BackupError::Copy { path: from.into(), source }.into());
+        }
         let file = self.file();
         // Until the end: nobody serves a store that is being replaced.
         let _lock = self.lock()?;
@@ -129,7 +133,8 @@ impl Place {
         if !new && !replace {
             return Err(EmbeddedError::There(file));
         }
-        let sealing = self.sealing(new)?;
+        // A new key would open nothing.
+        let sealing = self.sealing(false)?;
         let partial = self.folder.join("restored.db");
         let _ = fs::remove_file(&partial);
         let restored = store::restore(from, Some(sealing.clone()), &partial, Some(sealing), SKIP)?;

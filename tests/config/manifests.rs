@@ -122,6 +122,17 @@ fn references_to_nothing_are_told() {
 }
 
 #[test]
+fn local_is_the_management_plane_and_no_manifest_takes_its_place() {
+    let local = changed(&example(), "metadata:\n  name: c-dev\nspec", "metadata:\n  name: local\nspec");
+    let expected = "metadata.name: `local` is the management plane itself";
+    tells(&load(&[("a.yaml", &local)]).unwrap_err(), expected);
+    // A binding there is one as any other.
+    let bound = "apiVersion: management.cattle.io/v3\nkind: ClusterRoleTemplateBinding\n\
+                 metadata: {name: b, namespace: local}\nclusterName: local\nroleTemplateName: view\nuserName: u-alice\n";
+    assert!(load(&[("a.yaml", &example()), ("b.yaml", bound)]).is_ok());
+}
+
+#[test]
 fn a_binding_names_exactly_one_subject_in_its_own_cluster() {
     let expected = "expected exactly one of `userName`, `userPrincipalName`, `groupName` and `groupPrincipalName`";
     tells(&broken("userName: u-alice", ""), expected);

@@ -1,8 +1,9 @@
 //! Backups, and an administrator who is locked out.
 
+use kit::gateway::{ConfigFolder, Gateway};
 use serde_json::json;
 
-use crate::scene::{Scene, new_token};
+use crate::scene::{DROVER, Scene, command, folder, new_token};
 
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 
@@ -57,6 +58,26 @@ async fn a_backup_of_the_running_server_is_restored_on_the_stopped_one() {
     scene.gateway.start_again().await;
     scene.gateway.wait_for_cluster("local", &scene.admin).await;
     assert_eq!(names(&scene).await, ["before", "later"]);
+}
+
+#[tokio::test]
+async fn a_backup_and_its_key_are_a_whole_server_on_another_machine() {
+    let scene = Scene::start().await;
+    make(&scene, "kept").await;
+    let path = scene.gateway.folder().path().join("drover.backup").display().to_string();
+    scene.gateway.command(&["backup", &path]).ok();
+    let other = folder();
+    let without = command(&other, &["restore", &path]).err();
+    assert!(without.contains("management/key` is gone"), "{without}");
+    let key = |folder: &ConfigFolder| folder.data().join("management/key");
+    std::fs::copy(key(scene.gateway.folder()), key(&other)).unwrap();
+    command(&other, &["restore", &path]).ok();
+    let gateway = Gateway::start(DROVER, other).await;
+    gateway.wait_for_cluster("local", &scene.admin).await;
+    let kept = gateway.get("local", &format!("{MAPS}/kept"), &scene.admin).await;
+    assert_eq!(kept.status(), 200);
+    // The administrator is that of the backup.
+    assert!(!gateway.log().contains("was made. Its password"));
 }
 
 #[tokio::test]

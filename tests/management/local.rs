@@ -1,8 +1,17 @@
 //! The embedded plane as cluster `local`, through the gateway.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use kit::{client::empty, gateway::Gateway, wait};
+use http_body_util::BodyExt as _;
+use kit::{
+    client::{empty, json_body},
+    gateway::Gateway,
+    wait,
+};
 use serde_json::json;
 
 use crate::scene::{Scene, binding, new_token, user};
@@ -118,21 +127,26 @@ async fn a_watch_on_local_ends_with_the_right_that_it_was_opened_by() {
         let watch = kubectl.start(&["get", "--raw", "/api/v1/configmaps?watch=true"]);
         let listed = || scene.gateway.command(&["streams", "ls"]).ok();
         wait::until_true("the stream", || listed().contains(&name)).await;
-        let gone = match how {
-            "binding" => vec!["delete", "clusterroletemplatebinding", "-n", "local", "u-binding-view"],
-            "token" => vec!["delete", "tokens.management.cattle.io", "--all"],
-            _ => vec!["patch", "users.management.cattle.io", "u-user", "--type=merge", "-p", r#"{"enabled":false}"#],
+        let own = |tokens: &str| {
+            let tokens: serde_json::Value = serde_json::from_str(tokens).unwrap();
+            let own = tokens["items"].as_array().unwrap().iter().find(|token| token["userId"] == name.as_str());
+            own.unwrap()["metadata"]["name"].as_str().unwrap().to_owned()
         };
-        // The administrator's own token is not to go with the others.
-        let args: Vec<&str> = gone.into_iter().collect();
-        if how == "token" {
-            let names = scene.kubectl().run(&["get", "tokens.management.cattle.io", "-o", "json"]).await.ok();
-            let names: serde_json::Value = serde_json::from_str(&names).unwrap();
-            let own = names["items"].as_array().unwrap().iter().find(|token| token["userId"] == name.as_str());
-            let own = own.unwrap()["metadata"]["name"].as_str().unwrap();
-            scene.kubectl().run(&["delete", "tokens.management.cattle.io", own]).await.ok();
-        } else {
-            scene.kubectl().run(&args).await.ok();
+        let administrator = scene.kubectl();
+        match how {
+            "binding" => {
+                let binding = format!("{name}-view");
+                administrator.run(&["delete", "clusterroletemplatebinding", "-n", "local", &binding]).await.ok();
+            }
+            "token" => {
+                let tokens = administrator.run(&["get", "tokens.management.cattle.io", "-o", "json"]).await.ok();
+                administrator.run(&["delete", "tokens.management.cattle.io", &own(&tokens)]).await.ok();
+            }
+            _ => {
+                let off = r#"{"enabled":false}"#;
+                let patch = ["patch", "users.management.cattle.io", &name, "--type=merge", "-p", off];
+                administrator.run(&patch).await.ok();
+            }
         }
         watch.wait(Duration::from_secs(10)).await;
     }
@@ -156,6 +170,48 @@ async fn what_was_written_outlives_a_kill_and_tokens_go_on_working() {
     // Nobody was made twice.
     let log = scene.gateway.log();
     assert_eq!(log.matches("The administrator `admin` was made").count(), 1, "{log}");
+}
+
+/// L3: `kill -9` while four clients write.
+#[tokio::test]
+async fn no_write_that_was_answered_is_lost_to_a_kill_amid_writes() {
+    let mut scene = Scene::start().await;
+    let path = Gateway::path("local", "/api/v1/namespaces/default/configmaps");
+    let answered = Arc::new(Mutex::new(BTreeSet::new()));
+    let mut writers = tokio::task::JoinSet::new();
+    for writer in 0..4 {
+        let (endpoint, token) = (scene.endpoint(), scene.admin.clone());
+        let (answered, path) = (Arc::clone(&answered), path.clone());
+        writers.spawn(async move {
+            let mut sender = endpoint.http1().await;
+            for number in 0.. {
+                let name = format!("w{writer}-{number}");
+                let map = json_body(&json!({"metadata": {"name": name}}));
+                let mut request = endpoint.request("POST", &path, &token, map);
+                let kind = http::HeaderValue::from_static("application/json");
+                request.headers_mut().insert("content-type", kind);
+                match sender.send_request(request).await {
+                    Ok(answer) if answer.status() == 201 => {
+                        answered.lock().unwrap().insert(name);
+                        if answer.into_body().collect().await.is_err() {
+                            return;
+                        }
+                    }
+                    _ => return,
+                }
+            }
+        });
+    }
+    wait::until_true("some writes", || answered.lock().unwrap().len() >= 40).await;
+    scene.gateway.start_again().await;
+    writers.join_all().await;
+    scene.gateway.wait_for_cluster("local", &scene.admin).await;
+    let (_, list) = scene.call("GET", "/api/v1/namespaces/default/configmaps", &scene.admin, None).await;
+    let items = list["items"].as_array().unwrap();
+    let there: BTreeSet<&str> = items.iter().map(|item| item["metadata"]["name"].as_str().unwrap()).collect();
+    let answered = answered.lock().unwrap();
+    let lost: Vec<_> = answered.iter().filter(|name| !there.contains(name.as_str())).collect();
+    assert!(lost.is_empty(), "{lost:?}");
 }
 
 #[tokio::test]

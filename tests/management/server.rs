@@ -151,6 +151,10 @@ fn what_is_said_of_a_plane_is_checked_with_the_rest_of_the_file() {
         both.contains("management.kubernetes: expected only one of `embedded`, `kubernetes` and `files`"),
         "{both}"
     );
+    let keys = json!({"keyFile": "/dev/null/no", "passphraseFile": "/etc/hostname"});
+    let keys = parse(json!({"management": {"embedded": {"encryption": keys}}}));
+    assert!(keys.contains("encryption.passphraseFile: expected only one of `keyFile` and `passphraseFile`"), "{keys}");
+    assert!(keys.contains("encryption.keyFile: `/dev/null/no` cannot be read"), "{keys}");
     let impatient = parse(json!({"management": {"staleness": {"notReady": "1s", "refuse": "500ms"}}}));
     assert!(impatient.contains("management.staleness.notReady: expected at least `30s`"), "{impatient}");
     assert!(impatient.contains("management.staleness.refuse: expected at least `notReady`"), "{impatient}");
