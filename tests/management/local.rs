@@ -206,8 +206,8 @@ async fn no_write_that_was_answered_is_lost_to_a_kill_amid_writes() {
     scene.gateway.start_again().await;
     writers.join_all().await;
     scene.gateway.wait_for_cluster("local", &scene.admin).await;
-    let (_, list) = scene.call("GET", "/api/v1/namespaces/default/configmaps", &scene.admin, None).await;
-    let items = list["items"].as_array().unwrap();
+    let (_, listed) = scene.call("GET", "/api/v1/namespaces/default/configmaps", &scene.admin, None).await;
+    let items = listed["items"].as_array().unwrap();
     let there: BTreeSet<&str> = items.iter().map(|item| item["metadata"]["name"].as_str().unwrap()).collect();
     let answered = answered.lock().unwrap();
     let lost: Vec<_> = answered.iter().filter(|name| !there.contains(name.as_str())).collect();

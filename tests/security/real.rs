@@ -74,7 +74,7 @@ impl Real {
 /// H1, H2, H7, H8: one test, because a pair of clusters costs seconds to start.
 #[tokio::test]
 async fn nobody_becomes_somebody_else_in_a_real_cluster() {
-    let real = real().await;
+    let real = Box::pin(real()).await;
     connection_headers_leave_the_identity(&real).await;
     impersonation_needs_the_right_where_it_is_used(&real).await;
     not_even_an_owner_becomes_a_system_identity(&real).await;
