@@ -20,14 +20,18 @@ use crate::discovery::Resource;
 use crate::schema::Schema;
 
 pub use custom::{custom_schema, custom_type_name};
-pub use gnostic::encode as to_protobuf;
+pub use gnostic::{encode as to_protobuf, encode_version3 as v3_to_protobuf};
 pub use v2::v2;
-pub use v3::{v3, v3_index};
+pub use v3::{Known, v3, v3_index};
 
 /// The media type of the version 2 document in protobuf, as clients ask for it.
 pub const V2_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
 /// The `Content-Type` that it is answered with: `@` may not stand in one.
 pub const V2_PROTOBUF_ANSWER: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+/// The media type of a version 3 document in protobuf, as clients ask for it.
+pub const V3_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v3@v1.0+protobuf";
+/// The `Content-Type` that it is answered with.
+pub const V3_PROTOBUF_ANSWER: &str = "application/com.github.proto-openapi.spec.v3.v1.0+protobuf";
 
 const DEFINITIONS: &str = "#/definitions/";
 

@@ -1,6 +1,9 @@
 //! The `OpenAPI` documents of what is served; made once for each catalogue, when they are first asked for.
 
-use std::{collections::HashMap, sync::OnceLock};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, OnceLock},
+};
 
 use apimachinery::{
     json, negotiate,
@@ -21,8 +24,54 @@ use crate::{
 /// The documents of a catalogue.
 #[derive(Debug, Default)]
 pub(crate) struct Documents {
-    v3: OnceLock<Vec<Document>>,
+    v3: OnceLock<Version3>,
     v2: OnceLock<Version2>,
+    /// Those of version 3 that a catalogue before had.
+    before: Option<Version3>,
+}
+
+/// The documents of version 3, and the kinds that each group and version had.
+#[derive(Clone, Debug)]
+struct Version3 {
+    documents: Arc<[Arc<Document>]>,
+    kinds: Arc<BTreeMap<String, Vec<Arc<Resource>>>>,
+}
+
+impl Documents {
+    /// Those of the catalogue that follows: what did not change is not made again.
+    pub(crate) fn next(&self) -> Self {
+        Self { before: self.v3.get().or(self.before.as_ref()).cloned(), ..Self::default() }
+    }
+}
+
+impl Version3 {
+    fn new(catalog: &Catalog, core: &Core, before: Option<&Self>) -> Self {
+        let mut by_path: BTreeMap<String, Vec<Arc<Resource>>> = BTreeMap::new();
+        for resource in catalog.resources().iter().filter(|resource| resource.served) {
+            by_path.entry(path(resource)).or_default().push(Arc::clone(resource));
+        }
+        let known = |path: &str| {
+            let before = before?;
+            let same = |now: &[Arc<Resource>], then: &[Arc<Resource>]| {
+                now.len() == then.len() && now.iter().zip(then).all(|(now, then)| Arc::ptr_eq(now, then))
+            };
+            let holds = match (by_path.get(path), before.kinds.get(path)) {
+                (None, None) => true,
+                (Some(now), Some(then)) => same(now, then),
+                _ => false,
+            };
+            before.documents.iter().find(|document| holds && document.path == path).cloned()
+        };
+        let (kinds, custom) = kinds(catalog, &|resource| known(&path(resource)).is_none());
+        let documents = openapi::v3(&kinds, &|name| custom.get(name).or_else(|| core.types.get(name)), &known);
+        Self { documents: documents.into(), kinds: Arc::new(by_path) }
+    }
+}
+
+/// Where the document of a resource's group and version is.
+fn path(resource: &Resource) -> String {
+    let prefix = if resource.group.is_empty() { "api/" } else { "apis/" };
+    format!("{prefix}{}", resource.api_version())
 }
 
 /// Version 2, in the forms that it is asked for in.
@@ -34,7 +83,6 @@ struct Version2 {
 }
 
 const JSON: &str = "application/json";
-const V3_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v3@v1.0+protobuf";
 
 /// Answers a request below `/openapi`; `None` for a path that is none.
 pub(crate) fn answer(core: &Core, parts: &Parts, target: &Target<'_>, path: &str) -> Option<Response<Body>> {
@@ -43,19 +91,20 @@ pub(crate) fn answer(core: &Core, parts: &Parts, target: &Target<'_>, path: &str
     if below == "v2" {
         return Some(version2(&catalog, core, &parts.headers));
     }
-    let documents = catalog.openapi().v3.get_or_init(|| {
-        let (kinds, custom) = kinds(&catalog);
-        openapi::v3(&kinds, &|name| custom.get(name).or_else(|| core.types.get(name)))
-    });
+    let openapi = catalog.openapi();
+    let version3 = openapi.v3.get_or_init(|| Version3::new(&catalog, core, openapi.before.as_ref()));
+    let documents = &*version3.documents;
     if below == "v3" {
         let index = json::encode(&openapi::v3_index(documents));
         return Some(answer::bytes(StatusCode::OK, JSON, index.into()));
     }
     let name = below.strip_prefix("v3/")?;
     let document = documents.iter().find(|document| document.path == name)?;
-    if negotiate::best(&parts.headers, &[JSON, V3_PROTOBUF]) != Some(JSON) {
-        return Some(not_acceptable());
-    }
+    let form = match negotiate::best(&parts.headers, &[JSON, openapi::V3_PROTOBUF]) {
+        Some(JSON) => JSON,
+        Some(_) => openapi::V3_PROTOBUF_ANSWER,
+        None => return Some(not_acceptable()),
+    };
     let asked = target.query().first("hash").unwrap_or_default();
     if !asked.is_empty() && *asked != document.hash {
         let mut response = answer::bytes(StatusCode::MOVED_PERMANENTLY, JSON, Bytes::new());
@@ -64,7 +113,14 @@ pub(crate) fn answer(core: &Core, parts: &Parts, target: &Target<'_>, path: &str
         }
         return Some(response);
     }
-    let mut response = cached(document.bytes.clone().into(), JSON, &document.hash, &parts.headers);
+    // Few clients ask for it so, and each once: it is made when it is.
+    let bytes = if form == JSON {
+        document.bytes.clone()
+    } else {
+        let document = serde_json::from_slice(&document.bytes).unwrap_or_default();
+        openapi::v3_to_protobuf(&document)
+    };
+    let mut response = cached(bytes.into(), form, &document.hash, &parts.headers);
     if !asked.is_empty() {
         // What has its hash in its address never changes.
         let headers = response.headers_mut();
@@ -75,7 +131,7 @@ pub(crate) fn answer(core: &Core, parts: &Parts, target: &Target<'_>, path: &str
 
 fn version2(catalog: &Catalog, core: &Core, headers: &HeaderMap) -> Response<Body> {
     let document = catalog.openapi().v2.get_or_init(|| {
-        let (kinds, custom) = kinds(catalog);
+        let (kinds, custom) = kinds(catalog, &|_| true);
         let version = crate::routes::git_version();
         let document = openapi::v2(&kinds, &|name| custom.get(name).or_else(|| core.types.get(name)), version);
         let json = json::encode(&document);
@@ -116,8 +172,8 @@ fn cached(bytes: Bytes, content_type: &'static str, hash: &str, headers: &Header
     response
 }
 
-/// What documents tell of: the kinds, and the types of the custom ones.
-fn kinds(catalog: &Catalog) -> (Vec<Kind>, HashMap<String, Schema>) {
+/// What documents tell of: the kinds, and the types of those custom ones that are `wanted`.
+fn kinds(catalog: &Catalog, wanted: &dyn Fn(&Resource) -> bool) -> (Vec<Kind>, HashMap<String, Schema>) {
     let mut types = HashMap::new();
     let kinds = catalog
         .resources()
@@ -128,7 +184,9 @@ fn kinds(catalog: &Catalog) -> (Vec<Kind>, HashMap<String, Schema>) {
                 return definition.openapi();
             }
             let kind = custom(resource);
-            types.insert(kind.type_name.clone(), openapi::custom_schema(resource.schema.as_deref()));
+            if wanted(resource) {
+                types.insert(kind.type_name.clone(), openapi::custom_schema(resource.schema.as_deref()));
+            }
             kind
         })
         .collect();

@@ -34,7 +34,7 @@ pub struct Catalog {
 impl Registry {
     /// A registry of these resources, in the order that discovery shows.
     pub fn new(resources: Vec<Arc<Resource>>) -> Self {
-        Self { current: ArcSwap::from_pointee(Catalog::new(1, resources)) }
+        Self { current: ArcSwap::from_pointee(Catalog::new(1, resources, openapi::Documents::default())) }
     }
 
     /// The present catalogue.
@@ -44,20 +44,19 @@ impl Registry {
 
     /// Makes the next catalogue from the present one's resources.
     pub fn change(&self, next: impl Fn(&Catalog) -> Vec<Arc<Resource>>) {
-        self.current.rcu(|catalog| Catalog::new(catalog.generation + 1, next(catalog)));
+        self.current.rcu(|catalog| Catalog::new(catalog.generation + 1, next(catalog), catalog.openapi.next()));
     }
 }
 
 impl Catalog {
-    fn new(generation: u64, resources: Vec<Arc<Resource>>) -> Self {
+    fn new(generation: u64, resources: Vec<Arc<Resource>>, openapi: openapi::Documents) -> Self {
         let index = resources
             .iter()
             .map(|resource| (key(&resource.group, &resource.version, &resource.plural), Arc::clone(resource)))
             .collect();
         let stored = resources.iter().filter(|resource| resource.is_stored());
         let stored = stored.map(|resource| (resource.prefix.clone(), Arc::clone(resource))).collect();
-        let (documents, openapi) = (Documents::default(), openapi::Documents::default());
-        Self { generation, resources, index, stored, documents, openapi }
+        Self { generation, resources, index, stored, documents: Documents::default(), openapi }
     }
 
     /// Grows with each change.

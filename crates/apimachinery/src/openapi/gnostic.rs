@@ -1,6 +1,10 @@
-//! The version 2 document in the messages of `github.com/google/gnostic-models/openapiv2`, which client-go reads.
+//! The version 2 document in the messages of `github.com/google/gnostic-models/openapiv2`, which client-go reads; version 3 below.
+
+mod version3;
 
 use serde_json::{Map, Value};
+
+pub use version3::encode as encode_version3;
 
 /// A version 2 document as a `Document` message. What the messages have no field for is left out.
 pub fn encode(document: &Value) -> Vec<u8> {
@@ -74,6 +78,12 @@ impl Message {
             self.varint(number << 3);
             self.varint(1);
         }
+    }
+
+    /// A flag that is told whatever it is.
+    fn choice(&mut self, number: u64, value: bool) {
+        self.varint(number << 3);
+        self.varint(value.into());
     }
 
     fn int(&mut self, number: u64, value: &Value) {

@@ -1,4 +1,7 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde_json::{Map, Value, json};
 
@@ -9,15 +12,21 @@ use crate::discovery::group_version;
 const SCHEMAS: &str = "#/components/schemas/";
 const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.";
 
+/// Finds a document that was made before and still holds, by its path. What is in the document of a group and version depends on
+/// its kinds alone; the others are always the same.
+pub type Known<'a> = dyn Fn(&str) -> Option<Arc<Document>> + 'a;
+
 /// The version 3 documents of all kinds: one for each group and version, one for each group, and those of the server itself.
-pub fn v3(kinds: &[Kind], types: &Types<'_>) -> Vec<Document> {
+pub fn v3(kinds: &[Kind], types: &Types<'_>, known: &Known<'_>) -> Vec<Arc<Document>> {
     let mut groups: BTreeMap<&str, BTreeMap<&str, Vec<&Kind>>> = BTreeMap::new();
     for kind in kinds {
         groups.entry(&kind.resource.group).or_default().entry(&kind.resource.version).or_default().push(kind);
     }
     let one = |path: &str, id: String, tag: String, description: &str, type_name: &str| {
-        let item = operations::document(format!("/{path}/"), id, tag, description, type_name);
-        document(path.to_owned(), vec![item], &[], types)
+        known(path).unwrap_or_else(|| {
+            let item = operations::document(format!("/{path}/"), id, tag, description, type_name);
+            document(path.to_owned(), vec![item], &[], types).into()
+        })
     };
     let versions = format!("{META}APIVersions");
     let list = format!("{META}APIGroupList");
@@ -46,6 +55,10 @@ pub fn v3(kinds: &[Kind], types: &Types<'_>) -> Vec<Document> {
         }
         for (version, kinds) in versions {
             let path = if group.is_empty() { "api/" } else { "apis/" }.to_owned() + &group_version(group, version);
+            if let Some(document) = known(&path) {
+                documents.push(document);
+                continue;
+            }
             let (names, tag) = operations::group_names(group, version);
             let mut items = vec![operations::document(
                 format!("/{path}/"),
@@ -55,7 +68,7 @@ pub fn v3(kinds: &[Kind], types: &Types<'_>) -> Vec<Document> {
                 &format!("{META}APIResourceList"),
             )];
             items.extend(kinds.iter().flat_map(|kind| operations::of(kind)));
-            documents.push(document(path, items, &kinds, types));
+            documents.push(document(path, items, &kinds, types).into());
         }
     }
     documents.sort_by(|a, b| a.path.cmp(&b.path));
@@ -63,7 +76,7 @@ pub fn v3(kinds: &[Kind], types: &Types<'_>) -> Vec<Document> {
 }
 
 /// `/openapi/v3`: where each document is.
-pub fn v3_index(documents: &[Document]) -> Value {
+pub fn v3_index(documents: &[Arc<Document>]) -> Value {
     let paths: Map<String, Value> = documents
         .iter()
         .map(|document| (document.path.clone(), json!({"serverRelativeURL": document.url()})))

@@ -1,5 +1,6 @@
 //! The types of built-in kinds by the names that `OpenAPI` documents have, from `k8s-openapi`.
 
+mod enums;
 mod lists;
 
 use std::collections::BTreeMap;
@@ -75,6 +76,7 @@ impl Types {
             adjust(name, schema);
         }
         lists::annotate(&mut types);
+        enums::annotate(&mut types);
         Self(types)
     }
 

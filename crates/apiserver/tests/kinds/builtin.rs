@@ -65,6 +65,10 @@ fn texts_aside(value: &mut Value) {
             if fields.get("description").is_some_and(Value::is_string) {
                 fields.remove("description");
             }
+            // A server tells enumerations; the document in its source is made without them.
+            if fields.get("enum").is_some_and(Value::is_array) {
+                fields.remove("enum");
+            }
             // The order of what is required says nothing.
             if let Some(Value::Array(required)) = fields.get_mut("required") {
                 required.sort_by_key(ToString::to_string);
