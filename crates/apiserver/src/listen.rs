@@ -1,9 +1,22 @@
 //! The server behind a socket: for tests, and for use without a gateway in front.
 
-use std::{convert::Infallible, future::Future, sync::Arc};
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+};
 
-use http::{HeaderMap, Request, header};
-use hyper::{body::Incoming, service::service_fn};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, header};
+use hyper::{
+    body::{Body, Frame, Incoming, SizeHint},
+    service::service_fn,
+};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -63,7 +76,17 @@ async fn connection(
         if let Some(caller) = authenticate(request.headers()) {
             request.extensions_mut().insert(caller);
         }
-        async move { Ok::<_, Infallible>(server.call(request).await) }
+        let read = Arc::new(AtomicBool::new(request.body().is_end_stream()));
+        let request = request.map(|body| Told { body, read: Arc::clone(&read) });
+        async move {
+            let mut response = server.call(request).await;
+            // What is left of a request's body stands in the next one's way. A client that is not told takes the connection for
+            // one that it may use again.
+            if !http2 && !read.load(Ordering::Relaxed) {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(response)
+        }
     });
     let socket = TokioIo::new(socket);
     // A connection that breaks is its client's to notice.
@@ -77,6 +100,33 @@ async fn connection(
         let connection =
             hyper::server::conn::http1::Builder::new().timer(TokioTimer::new()).serve_connection(socket, service);
         let _ = connection.await;
+    }
+}
+
+/// A body that tells when it was read to its end.
+struct Told {
+    body: Incoming,
+    read: Arc<AtomicBool>,
+}
+
+impl Body for Told {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if matches!(polled, Poll::Ready(None)) || self.body.is_end_stream() {
+            self.read.store(true, Ordering::Relaxed);
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

@@ -64,7 +64,8 @@ impl Selection {
 
     /// The selectable fields of an object, as text.
     fn inside(&self, entry: &Entry) -> Vec<(&str, String)> {
-        let object = read::value(&self.resource, entry);
+        // Fields of built-in kinds are those of the object as it is stored: events have two versions.
+        let object = if self.resource.is_custom() { read::value(&self.resource, entry) } else { stored(entry) };
         let named = self.fields.requirements().iter().map(|required| required.field.as_str());
         named
             .map(|field| {
@@ -78,6 +79,12 @@ impl Selection {
             })
             .collect()
     }
+}
+
+/// The object as it is stored.
+fn stored(entry: &Entry) -> Value {
+    // INVARIANT: the store holds what `object::draft` wrote.
+    serde_json::from_slice(&entry.as_bytes()).unwrap_or_default()
 }
 
 fn text(value: &Value) -> String {

@@ -2,6 +2,8 @@
 //!
 //! The checks of custom resources and their order are those of `apiextensions-apiserver/pkg/registry/customresource`.
 
+mod scale;
+
 use apimachinery::{
     cel,
     field::{FieldError, Path},
@@ -87,6 +89,9 @@ fn custom(
             Some(old) => validator.validate_update(object, old, &Path::ROOT),
             None => validator.validate(object, &Path::ROOT),
         });
+    }
+    if let Some(paths) = &resource.subresources.scale {
+        errors.extend(scale::check(paths, part, object));
     }
     let Some(schema) = resource.schema.as_deref() else { return errors };
     if part == Part::Whole {

@@ -6,6 +6,7 @@
 use apimachinery::{
     field::FieldError,
     meta::{MetaMut, update::count_generation},
+    schema,
 };
 use serde_json::{Map, Value, json};
 
@@ -84,6 +85,11 @@ fn copy_field(to: &mut Value, from: &Value, field: &str) {
 pub(crate) fn canonicalize(resource: &Resource, object: &mut Value) {
     if let Some(definition) = resource.built_in() {
         defaults::canonicalize(definition, object);
+    } else if resource.subresources.status
+        && let Some(schema) = resource.schema.as_deref()
+    {
+        // A status that was taken off may have defaults: objects have those of their stored form too.
+        schema::defaults::apply(object, schema);
     }
 }
 

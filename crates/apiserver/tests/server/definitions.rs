@@ -174,3 +174,55 @@ async fn a_table_shows_the_definitions_columns() {
     assert_eq!(table.body["kind"], "Table", "{}", table.text);
     assert_eq!(table.body["rows"][0]["cells"], json!(["a", 2]));
 }
+
+#[tokio::test]
+async fn what_a_scale_shows_is_checked_whatever_the_schema_says() {
+    let server = served().await;
+    let gadget = |replicas: Value| {
+        json!({
+            "apiVersion": "example.org/v1", "kind": "Gadget", "metadata": {"name": "scaled"}, "spec": {"size": 1, "replicas": replicas},
+        })
+    };
+    for (replicas, why) in [
+        (json!(-1), "should be a non-negative integer"),
+        (json!(1_i64 << 31), "should be less than or equal to 2147483647"),
+    ] {
+        let refused = post(&server, GADGETS, &gadget(replicas)).await;
+        assert_eq!(refused.code, 422, "{}", refused.text);
+        let cause = &refused.body["details"]["causes"][0];
+        assert_eq!(cause["field"], ".spec.replicas");
+        assert!(cause["message"].as_str().unwrap().ends_with(why), "{cause}");
+    }
+    let whole = json!({
+        "apiVersion": "example.org/v1", "kind": "Gadget", "metadata": {"name": "scaled"}, "spec": [],
+    });
+    let refused = post(&server, GADGETS, &whole).await;
+    assert!(
+        refused.text.contains(
+            ".spec.replicas accessor error: [] is of the type []interface {}, expected map[string]interface{}"
+        ),
+        "{}",
+        refused.text
+    );
+}
+
+#[tokio::test]
+async fn a_new_object_has_its_statuss_defaults_and_no_status_of_its_makers() {
+    let server = served().await;
+    let mut definition = gadgets();
+    definition["metadata"]["name"] = "doors.example.org".into();
+    definition["spec"]["names"] =
+        json!({"plural": "doors", "singular": "door", "kind": "Door", "listKind": "DoorList"});
+    let schema = &mut definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+    schema["properties"]["status"] =
+        json!({"type": "object", "properties": {"open": {"type": "boolean"}}, "default": {"open": false}});
+    assert_eq!(post(&server, DEFINITIONS, &definition).await.code, 201);
+    let doors = "/apis/example.org/v1/namespaces/default/doors";
+    until(&server, doors, 200).await;
+    let door = json!({
+        "apiVersion": "example.org/v1", "kind": "Door", "metadata": {"name": "a"}, "spec": {"size": 1}, "status": {"open": true},
+    });
+    let made = post(&server, doors, &door).await;
+    assert_eq!((made.code, &made.body["status"]), (201, &json!({"open": false})), "{}", made.text);
+    assert_eq!(get(&server, &format!("{doors}/a")).await.body["status"], json!({"open": false}));
+}

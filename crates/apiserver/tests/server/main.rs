@@ -12,6 +12,7 @@
 mod access;
 mod definitions;
 mod life;
+mod listening;
 mod security;
 mod support;
 mod verbs;

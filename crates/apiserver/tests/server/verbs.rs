@@ -193,3 +193,23 @@ async fn who_is_not_known_gets_nothing() {
         .unwrap();
     assert_eq!(server.call(request).await.status(), 401);
 }
+
+#[tokio::test]
+async fn an_event_is_selected_by_the_fields_of_either_version() {
+    let server = server().await;
+    let event = json!({
+        "apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": {"name": "a", "namespace": "default"},
+        "regarding": {"kind": "Widget", "name": "w", "namespace": "default"}, "reason": "Made", "action": "Making", "type": "Normal",
+        "reportingController": "example.com/maker", "reportingInstance": "me", "eventTime": "2026-01-01T00:00:00.000000Z",
+    });
+    assert_eq!(post(&server, "/apis/events.k8s.io/v1/namespaces/default/events", &event).await.code, 201);
+    for (version, selector, count) in [
+        ("/apis/events.k8s.io/v1", "regarding.name=w,reportingController=example.com/maker", 1),
+        ("/apis/events.k8s.io/v1", "regarding.name=other", 0),
+        ("/api/v1", "involvedObject.name=w,reportingComponent=example.com/maker", 1),
+    ] {
+        let selector = selector.replace('=', "%3D").replace('/', "%2F");
+        let list = get(&server, &format!("{version}/namespaces/default/events?fieldSelector={selector}")).await;
+        assert_eq!(list.body["items"].as_array().unwrap().len(), count, "{selector}: {}", list.text);
+    }
+}
