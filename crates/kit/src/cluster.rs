@@ -24,6 +24,7 @@ use std::{
     time::Duration,
 };
 
+pub use address::Address;
 use tempfile::TempDir;
 
 use crate::{
@@ -43,6 +44,7 @@ struct Options {
     name: String,
     nodes: usize,
     controller_manager: bool,
+    controllers: Option<String>,
     kwok: bool,
     audit: bool,
     tokens: Vec<Account>,
@@ -64,7 +66,7 @@ pub struct Builder(Options);
 pub struct RealCluster {
     options: Options,
     binaries: Binaries,
-    address: address::Address,
+    address: Address,
     dir: Option<TempDir>,
     ca: Ca,
     admin: Pair,
@@ -101,6 +103,14 @@ impl Builder {
     #[must_use]
     pub const fn controller_manager(mut self, on: bool) -> Self {
         self.0.controller_manager = on;
+        self
+    }
+
+    /// Runs kube-controller-manager with these controllers alone: `garbage-collector-controller`, for instance.
+    #[must_use]
+    pub fn controllers(mut self, names: &[&str]) -> Self {
+        self.0.controller_manager = true;
+        self.0.controllers = Some(names.join(","));
         self
     }
 
@@ -141,6 +151,7 @@ impl RealCluster {
             name: "cluster".into(),
             nodes: 1,
             controller_manager: false,
+            controllers: None,
             kwok: false,
             audit: false,
             tokens: Vec::new(),

@@ -2,17 +2,18 @@
 
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
 
-/// Held for as long as an address is in use, so that no two clusters of this machine take the same.
+/// Held for as long as an address is in use, so that no two servers of this machine take the same.
 const CLAIM_PORT: u16 = 2378;
 
 /// `127.x.y.1`, taken by nobody else.
-pub(super) struct Address {
+pub struct Address {
     ip: IpAddr,
     _claim: TcpListener,
 }
 
 impl Address {
-    pub(super) fn claim() -> Self {
+    /// Takes one that is free.
+    pub fn claim() -> Self {
         for _ in 0..1000 {
             let mut bytes = [0; 2];
             aws_lc_rs::rand::fill(&mut bytes).expect("random bytes");
@@ -25,7 +26,8 @@ impl Address {
         panic!("no free address in 127.0.0.0/8")
     }
 
-    pub(super) const fn ip(&self) -> IpAddr {
+    /// The address.
+    pub const fn ip(&self) -> IpAddr {
         self.ip
     }
 }

@@ -170,7 +170,7 @@ impl RealCluster {
             "--allow-privileged=true".into(),
             format!("--cert-dir={}", self.path("apiserver-certs")),
         ];
-        if !self.options.controller_manager {
+        if !self.options.controller_manager || self.options.controllers.is_some() {
             // Nobody makes the `default` service accounts that it demands of every pod.
             args.push("--disable-admission-plugins=ServiceAccount".into());
         }
@@ -185,7 +185,7 @@ impl RealCluster {
 
     fn controller_manager_args(&self) -> Vec<String> {
         let kubeconfig = self.admin_kubeconfig_path().display().to_string();
-        vec![
+        let mut args = vec![
             format!("--kubeconfig={kubeconfig}"),
             format!("--authentication-kubeconfig={kubeconfig}"),
             format!("--authorization-kubeconfig={kubeconfig}"),
@@ -198,7 +198,9 @@ impl RealCluster {
             format!("--cluster-signing-key-file={}", self.path("ca.key")),
             "--use-service-account-credentials=true".into(),
             "--leader-elect=false".into(),
-        ]
+        ];
+        args.extend(self.options.controllers.iter().map(|names| format!("--controllers={names}")));
+        args
     }
 
     fn kwok_args(&self) -> Vec<String> {
