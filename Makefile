@@ -52,5 +52,8 @@ fuzz: ## every fuzz target for a minute
 soak: servers ## the long runs
 	DROVER_TEST_BIN="$$($(SERVERS) | tail -n1)" DROVER_SOAK_SECONDS="$${DROVER_SOAK_SECONDS:-900}" \
 		cargo test --locked --release --test informers -- --nocapture
+	cargo build --locked --release -p drover-apiserver --example serve
+	DROVER_TEST_BIN="$$($(SERVERS) | tail -n1)" DROVER_SOAK_SECONDS="$${DROVER_SOAK_SECONDS:-900}" \
+		cargo test --locked --release -p drover-apiserver --test clients storm -- --nocapture
 	DROVER_TEST_BIN="$$($(SERVERS) | tail -n1)" DROVER_COPY_MB="$${DROVER_COPY_MB:-200}" \
 		cargo test --locked --release --test kubectl cp_brings -- --nocapture

@@ -1,0 +1,22 @@
+//! kubectl, client-go, controller-runtime and kube-rs before the server as a process of its own, beside a real kube-apiserver.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and prints its figures"
+)]
+
+mod access;
+mod both;
+mod definitions;
+mod deleting;
+mod describing;
+mod go;
+mod others;
+mod ours;
+mod reading;
+mod storm;
+mod writing;
