@@ -107,9 +107,15 @@ pub fn resource_list(resources: &[Resource], group: &str, version: &str) -> Opti
             listed.push(subresource.document(&name, resource.namespaced));
         }
     }
-    Some(json!({
-        "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version(group, version), "resources": listed,
-    }))
+    let mut list =
+        json!({"kind": "APIResourceList", "groupVersion": group_version(group, version), "resources": listed});
+    // The list of the core group does not say its own version.
+    if !group.is_empty()
+        && let Some(fields) = list.as_object_mut()
+    {
+        fields.insert("apiVersion".to_owned(), "v1".into());
+    }
+    Some(list)
 }
 
 /// `v1` or `apps/v1`.

@@ -7,6 +7,7 @@
 mod access;
 pub mod create;
 pub mod delete;
+pub mod go;
 pub mod names;
 pub mod options;
 pub mod update;

@@ -72,6 +72,9 @@ impl Media {
     }
 }
 
+/// What Kubernetes says that it takes and gives.
+const SUPPORTED: &[&str] = &["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
+const STREAMS: &[&str] = &["application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch"];
 const SERVED: [Media; 2] = [Media::Json, Media::Yaml];
 
 /// What an endpoint can answer with.
@@ -123,12 +126,53 @@ pub fn accept(headers: &HeaderMap, query: Query<'_>, endpoint: Endpoint) -> Resu
             let Some(form) = form(wanted, media, endpoint) else { continue };
             // What is preferred counts; a watch in YAML is refused, whatever else the client would take.
             if endpoint == Endpoint::Watch && media == Media::Yaml {
-                return Err(NotAcceptable { supported: &["application/json;stream=watch"] });
+                return Err(NotAcceptable { supported: STREAMS });
             }
             return Ok(Answer { form, media, pretty: wanted.pretty || pretty(headers, query) });
         }
     }
-    Err(NotAcceptable { supported: &["application/json", "application/yaml"] })
+    Err(NotAcceptable { supported: SUPPORTED })
+}
+
+/// What is said where no form that the client takes is to be had.
+pub fn not_acceptable() -> NotAcceptable {
+    NotAcceptable { supported: SUPPORTED }
+}
+
+/// Refuses a request that accepts none of the types that a route of a built-in kind is declared to give, before anything is looked at:
+/// `detectRoute` of `emicklei/go-restful`, which compares types alone.
+///
+/// # Errors
+/// None of the types is accepted.
+pub fn check_accept(headers: &HeaderMap, list: bool) -> Result<(), Box<Status>> {
+    let header = text(headers, header::ACCEPT);
+    let accepts = |accepted: &str| {
+        let media = accepted.split(';').next().unwrap_or_default().trim();
+        media == "*/*" || SUPPORTED.contains(&media)
+    };
+    if header.is_empty() || header.split(',').any(accepts) {
+        return Ok(());
+    }
+    let streams = if list { STREAMS } else { &[] };
+    let all = [SUPPORTED, streams].concat().join(", ");
+    let message = format!("406: Not Acceptable\n\nAvailable representations: {all}");
+    Err(Status::not_acceptable(message).with_details().into())
+}
+
+/// The same for the body of a patch.
+///
+/// # Errors
+/// No patch has this type.
+pub fn check_patch(headers: &HeaderMap) -> Result<(), Box<Status>> {
+    const PATCHES: [PatchType; 4] = [PatchType::Json, PatchType::Merge, PatchType::StrategicMerge, PatchType::Apply];
+    let is_patch = |given: &str| {
+        let media = given.split(';').next().unwrap_or_default().trim();
+        media == "*/*" || PATCHES.iter().any(|patch| patch.content_type() == media)
+    };
+    if text(headers, header::CONTENT_TYPE).split(',').any(is_patch) {
+        return Ok(());
+    }
+    Err(Status::unsupported_media_type("415: Unsupported Media Type").with_details().into())
 }
 
 /// The form that a clause asks for; None if the endpoint does not have it.
@@ -210,7 +254,6 @@ pub enum ContentType {
 
 /// The form of an object's body (create, update, options of a delete), from `Content-Type`; none is JSON.
 pub fn content_type(headers: &HeaderMap) -> Result<ContentType, UnsupportedMediaType> {
-    const SUPPORTED: &[&str] = &["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
     let header = text(headers, header::CONTENT_TYPE);
     if header.is_empty() {
         return Ok(ContentType::Json);

@@ -20,6 +20,8 @@ pub struct Status {
     reason: Reason,
     message: String,
     details: Details,
+    /// Whether the details are written though they say nothing.
+    detailed: bool,
     continuation: String,
 }
 
@@ -94,7 +96,14 @@ fn is_zero(seconds: &u32) -> bool {
 impl Status {
     /// Any code, reason and message.
     pub fn new(code: StatusCode, reason: Reason, message: impl Into<String>) -> Self {
-        Self { code, reason, message: message.into(), details: Details::default(), continuation: String::new() }
+        Self {
+            code,
+            reason,
+            message: message.into(),
+            details: Details::default(),
+            detailed: false,
+            continuation: String::new(),
+        }
     }
 
     /// 400: the request makes no sense.
@@ -286,6 +295,13 @@ impl Status {
         self
     }
 
+    /// Writes the details though they say nothing, as Kubernetes does in some places.
+    #[must_use]
+    pub fn with_details(mut self) -> Self {
+        self.detailed = true;
+        self
+    }
+
     /// Changes the sentence for people.
     #[must_use]
     pub fn with_message(mut self, change: impl FnOnce(&str) -> String) -> Self {
@@ -354,7 +370,7 @@ impl Serialize for Status {
             #[serde(rename = "continue", skip_serializing_if = "str::is_empty")]
             continuation: &'a str,
         }
-        let has_details = self.details != Details::default();
+        let has_details = self.detailed || self.details != Details::default();
         let has_reason = self.reason != Reason::Unknown;
         let fields = 6 + usize::from(has_reason) + usize::from(has_details);
         let mut fields = serializer.serialize_struct("Status", fields)?;

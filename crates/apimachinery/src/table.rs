@@ -67,6 +67,13 @@ pub struct PrinterColumn {
     pub json_path: String,
 }
 
+impl Columns {
+    /// Whether they are those of a kind that has none of its own.
+    fn is_default(&self) -> bool {
+        matches!(self.0.as_slice(), [_, created] if created.name == "Created At")
+    }
+}
+
 impl Column {
     /// The object's name.
     pub fn name() -> Self {
@@ -217,6 +224,8 @@ pub fn render(
     options: &Options,
 ) -> Value {
     let rows: Vec<Value> = objects.into_iter().map(|object| row(columns, object, options)).collect();
+    // What has no columns but its names is listed by another way in Kubernetes, which tells no rows as null.
+    let rows = if rows.is_empty() && columns.is_default() { Value::Null } else { Value::Array(rows) };
     let definitions = if options.headers { columns.iter().map(Column::definition).collect() } else { Value::Null };
     json!({
         "kind": "Table", "apiVersion": options.version.api_version(), "metadata": metadata,

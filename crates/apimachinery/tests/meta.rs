@@ -188,7 +188,8 @@ fn an_owner_that_stands_there_twice_is_told_and_dropped() {
     assert_eq!(create::dedup_owner_references(&mut object, true), None);
 }
 
-const TARGET: Target<'static> = Target { group: "apps", resource: "things", namespace: "dev", name: "a" };
+const TARGET: Target<'static> =
+    Target { group: "apps", resource: "things", namespace: "dev", name: "a", registry_path: "apps/things" };
 
 #[test]
 fn an_update_names_the_version_it_was_made_from() {

@@ -20,9 +20,14 @@ pub(crate) use gzip::compressed;
 pub(crate) use list::{list, stream_list};
 pub(crate) use watch::watch;
 
-/// A refused request's answer.
-pub(crate) fn refusal(status: &Status) -> Response<Body> {
-    let mut response = bytes(status.code(), "application/json", status.to_json().into());
+/// A refused request's answer, in the form that the client wants if there is one.
+pub(crate) fn refusal(form: Option<Answer>, status: &Status) -> Response<Body> {
+    let mut response = match form {
+        Some(form) if form.media == Media::Yaml || form.pretty => {
+            tree(form, status.code(), &serde_json::to_value(status).unwrap_or_default())
+        }
+        _ => bytes(status.code(), Media::Json.content_type(), status.to_json().into()),
+    };
     if let Some(seconds) = status.retry_after() {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
@@ -31,8 +36,13 @@ pub(crate) fn refusal(status: &Status) -> Response<Body> {
 
 /// A path that is none. Kubernetes' own answer is text, too; clients make a `Status` of it.
 pub(crate) fn no_such_page() -> Response<Body> {
-    let mut response =
+    let response =
         bytes(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", Bytes::from_static(b"404 page not found\n"));
+    nosniff(response)
+}
+
+/// Tells browsers not to guess.
+pub(crate) fn nosniff(mut response: Response<Body>) -> Response<Body> {
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
@@ -88,9 +98,11 @@ pub(crate) fn object(call: &Call, code: StatusCode, stored: Stored) -> Outcome<R
             let value = table::partial_metadata(stored.into_value(resource), version);
             Ok(tree(call.form, code, &value))
         }
+        // Any custom object may be a list; this one has no items.
+        Form::PartialMetadataList(_) if resource.is_custom() => Err(Status::unknown("content is not a list").into()),
         Form::PartialMetadataList(_) => Err(Status::not_acceptable(format!(
             "you requested PartialObjectMetadataList, but the requested object is not a list ({})",
-            resource.kind
+            resource.go_type()
         ))
         .into()),
         Form::Table(version) => {

@@ -8,7 +8,10 @@ pub mod defaults;
 pub mod event;
 mod kinds;
 pub mod selectable;
+pub mod time;
+pub mod typed;
 pub mod types;
+pub mod written;
 
 use std::sync::Arc;
 

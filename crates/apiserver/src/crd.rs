@@ -4,11 +4,13 @@
 
 mod conditions;
 pub(crate) mod controller;
+pub(crate) mod warnings;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use apimachinery::{
     cel,
+    discovery::compare_versions,
     schema::{Schema, validate::Validator},
     table::{Columns, PrinterColumn},
 };
@@ -250,12 +252,20 @@ fn resource(form: &Form, version: &Version, storage: &str, definition: &Arc<Defi
         storage_version: storage.to_owned(),
         group_priority: 1000,
         origin: Origin::Custom(Arc::clone(definition)),
-        deprecation: version.deprecated.then(|| {
-            version
-                .deprecation_warning
-                .clone()
-                .unwrap_or_else(|| format!("{}/{} {} is deprecated", form.spec.group, version.name, names.kind))
-        }),
+        deprecation: version
+            .deprecated
+            .then(|| version.deprecation_warning.clone().unwrap_or_else(|| deprecation(form, &version.name))),
         valid_since: 0,
+    }
+}
+
+/// What is said of a deprecated version that has no words of its own: `defaultDeprecationWarning` of `customresource_handler.go`.
+fn deprecation(form: &Form, version: &str) -> String {
+    let (group, kind) = (&form.spec.group, &form.status.accepted_names.kind);
+    let newer = form.spec.versions.iter().filter(|other| other.served && !other.deprecated);
+    let newest = newer.map(|other| other.name.as_str()).max_by(|a, b| compare_versions(a, b));
+    match newest.filter(|newest| compare_versions(version, newest).is_lt()) {
+        Some(newest) => format!("{group}/{version} {kind} is deprecated; use {group}/{newest} {kind}"),
+        None => format!("{group}/{version} {kind} is deprecated"),
     }
 }

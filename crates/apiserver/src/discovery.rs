@@ -50,7 +50,15 @@ pub(crate) fn answer(core: &Core, parts: &Parts, target: &Target<'_>, path: &str
         [""] => Some(root(&catalog)),
         _ => None,
     };
-    let Some(document) = document else { return Ok(answer::no_such_page()) };
+    let Some(document) = document else {
+        if steps.first() == Some(&"api") {
+            return Err(Status::no_such_path().with_details().into());
+        }
+        return Ok(answer::no_such_page());
+    };
+    if path == "/api" {
+        negotiate::check_accept(&parts.headers, false)?;
+    }
     let form = negotiate::accept(&parts.headers, target.query(), Endpoint::Document).map_err(Status::from)?;
     Ok(answer::tree(form, StatusCode::OK, &document))
 }

@@ -5,8 +5,6 @@ use apimachinery::{
     status::{Cause, Status},
 };
 
-use crate::registry::Resource;
-
 /// The outcome of a step of a request.
 pub(crate) type Outcome<T> = Result<T, Box<Status>>;
 
@@ -21,11 +19,11 @@ pub(crate) fn too_large_version(asked: u64, current: u64) -> Status {
         })
 }
 
-/// A version that is no number: 422 for a watch, 400 for a list.
-pub(crate) fn bad_version(text: &str, resource: &Resource, watch: bool) -> Status {
+/// A version that is no number: 500 for a watch, 400 for a list.
+pub(crate) fn bad_version(text: &str, watch: bool) -> Status {
     let wrong = FieldError::invalid(&Path::ROOT.child("resourceVersion"), text, unsigned(text));
     if watch {
-        Status::invalid(&resource.group, &resource.plural, "", &[wrong])
+        Status::unknown(wrong.to_string())
     } else {
         Status::bad_request(format!("invalid resource version: {wrong}"))
     }

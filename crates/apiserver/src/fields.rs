@@ -12,7 +12,7 @@ use http::StatusCode;
 use serde_json::{Map, Value};
 
 use crate::{
-    builtin::defaults,
+    builtin::{defaults, typed, written},
     convert::Conversions,
     failure::Outcome,
     options::FieldValidation,
@@ -34,6 +34,14 @@ pub(crate) fn updated(scope: &Scope, live: Option<&Value>, new: Value) -> Value 
 pub(crate) fn applied(scope: &Scope, live: Option<&Value>, body: &Bytes, force: bool) -> Outcome<Value> {
     let decoded = json::decode(body, json::ContentType::Yaml)
         .map_err(|wrong| Status::bad_request(format!("error decoding patch: {wrong}")))?;
+    if !decoded.value.is_object() && !decoded.value.is_null() {
+        return Err(Status::bad_request(format!(
+            "error decoding patch: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {} into Go value of type \
+             map[string]interface {{}}",
+            typed::found(&decoded.value)
+        ))
+        .into());
+    }
     let object =
         with_context(scope, |context| apply::applied(live, &decoded.value, force, context)).map_err(refusal)?;
     if !decoded.duplicates.is_empty() {
@@ -110,12 +118,10 @@ fn empty(resource: &Resource) -> Value {
     let mut empty = Map::new();
     empty.insert("apiVersion".to_owned(), resource.api_version().into());
     empty.insert("kind".to_owned(), resource.kind.clone().into());
-    if let Some(schema) = resource.schema.as_deref().filter(|_| !resource.is_custom()) {
-        for field in ["spec", "status"] {
-            if schema.properties.get(field).is_some_and(|field| field.kind == "object") {
-                empty.insert(field.to_owned(), Value::Object(Map::new()));
-            }
-        }
+    if let (Some(definition), Some(schema)) = (resource.built_in(), resource.schema.as_deref()) {
+        let mut parts = vec!["spec", "status"];
+        parts.retain(|part| schema.properties.get(*part).is_some_and(|part| part.kind == "object"));
+        empty.extend(written::empty(definition, &parts));
     }
     Value::Object(empty)
 }

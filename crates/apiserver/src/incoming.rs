@@ -12,9 +12,16 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
 
 use crate::{
-    builtin::Types, failure::Outcome, object, options::FieldValidation, registry::Resource, scope::Scope,
+    builtin::{KINDS, Types, typed as go},
+    failure::Outcome,
+    object,
+    options::FieldValidation,
+    scope::{Part, Scope},
     server::RequestBody,
 };
+
+/// Where Kubernetes' list of kinds is made, as its messages tell.
+pub(crate) const SCHEME: &str = "pkg/runtime/scheme.go:111";
 
 /// The whole body; 413 beyond 3 MB.
 pub(crate) async fn body(body: RequestBody) -> Outcome<Bytes> {
@@ -33,14 +40,15 @@ pub(crate) fn document(types: &Types, headers: &HeaderMap, body: &Bytes) -> Outc
         return Ok(None);
     }
     let read = match negotiate::content_type(headers).map_err(Status::from)? {
-        ContentType::Json => json::decode(body, json::ContentType::Json),
-        ContentType::Yaml => json::decode(body, json::ContentType::Yaml),
+        ContentType::Json => json::decode_object(body, json::ContentType::Json),
+        ContentType::Yaml => json::decode_object(body, json::ContentType::Yaml),
         ContentType::Protobuf => {
             let read = crate::protobuf::decode(body, types);
             return read.map(Some).map_err(|wrong| Status::bad_request(wrong.to_string()).into());
         }
     };
-    read.map(|decoded| Some(decoded.value)).map_err(|wrong| Status::bad_request(wrong.to_string()).into())
+    read.map(|decoded| Some(decoded.value))
+        .map_err(|wrong| Status::bad_request(format!("couldn't get version/kind; json parse error: {wrong}")).into())
 }
 
 /// The object of a create or update, pruned and defaulted.
@@ -54,7 +62,8 @@ pub(crate) fn object(types: &Types, scope: &Scope, headers: &HeaderMap, body: &B
         }
         text => {
             let form = if text == ContentType::Yaml { json::ContentType::Yaml } else { json::ContentType::Json };
-            let decoded = json::decode(body, form).map_err(|wrong| Status::bad_request(wrong.message(kind, body)))?;
+            let decoded =
+                json::decode_object(body, form).map_err(|wrong| Status::bad_request(wrong.message(kind, body)))?;
             (decoded.value, decoded.duplicates)
         }
     };
@@ -66,18 +75,28 @@ pub(crate) fn object(types: &Types, scope: &Scope, headers: &HeaderMap, body: &B
 fn typed(scope: &Scope, mut value: Value, body: &Bytes) -> Outcome<Value> {
     let resource = &*scope.resource;
     let expected = resource.api_version();
+    let given = object::text(&value, "apiVersion");
+    if given.matches('/').count() > 1 {
+        let why = format!("unexpected GroupVersion string: {given}");
+        return Err(Status::bad_request(json::unrecognized(&resource.kind, &why, body)).into());
+    }
     if resource.is_custom() {
         if object::text(&value, "kind").is_empty() {
             let why = format!("Object 'Kind' is missing in '{}'", String::from_utf8_lossy(body));
             return Err(Status::bad_request(json::unrecognized(&resource.kind, &why, body)).into());
         }
-    } else if let Some(fields) = value.as_object_mut() {
-        for (field, default) in [("kind", &resource.kind), ("apiVersion", &expected)] {
-            if fields.get(field).and_then(Value::as_str).is_none_or(str::is_empty) {
-                fields.insert(field.to_owned(), default.clone().into());
+    } else {
+        if value.is_null() {
+            value = Value::Object(serde_json::Map::new());
+        }
+        if let Some(fields) = value.as_object_mut() {
+            for (field, default) in [("kind", &resource.kind), ("apiVersion", &expected)] {
+                if fields.get(field).and_then(Value::as_str).is_none_or(str::is_empty) {
+                    fields.insert(field.to_owned(), default.clone().into());
+                }
             }
         }
-        check_built_in(resource, object::text(&value, "kind"), object::text(&value, "apiVersion"))?;
+        check_built_in(scope, object::text(&value, "kind"), object::text(&value, "apiVersion"))?;
     }
     let version = object::text(&value, "apiVersion");
     if version != expected {
@@ -90,17 +109,29 @@ fn typed(scope: &Scope, mut value: Value, body: &Bytes) -> Outcome<Value> {
 }
 
 /// What the decoder of the built-in kinds says of a kind that is not the expected one.
-fn check_built_in(resource: &Resource, kind: &str, version: &str) -> Outcome<()> {
-    if kind == resource.kind {
+fn check_built_in(scope: &Scope, kind: &str, api_version: &str) -> Outcome<()> {
+    let resource = &*scope.resource;
+    if kind == resource.kind && api_version == resource.api_version() {
         return Ok(());
     }
-    let short = version.rsplit('/').next().unwrap_or_default();
-    Err(Status::bad_request(format!(
-        "{kind} in version {short:?} cannot be handled as a {}: no kind {kind:?} is registered for version {version:?} in scheme \
-         \"pkg/api/legacyscheme/scheme.go:30\"",
-        resource.kind
-    ))
-    .into())
+    let version = api_version.rsplit('/').next().unwrap_or_default();
+    let is_known = KINDS.iter().any(|known| {
+        known.api_version() == api_version
+            && (known.kind == kind || (known.stored.is_some() && known.list_kind() == kind))
+    });
+    // Another group's version of the same kind is converted, and refused only then.
+    if is_known && kind == resource.kind {
+        return Ok(());
+    }
+    let why = if is_known {
+        let ours = resource.go_type();
+        format!("converting ({version}.{kind}) to ({}): unknown conversion", ours.trim_start_matches('*'))
+    } else {
+        format!("no kind {kind:?} is registered for version {api_version:?} in scheme \"{SCHEME}\"")
+    };
+    let kind_wanted = &resource.kind;
+    Err(Status::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind_wanted}: {why}"))
+        .into())
 }
 
 fn unsupported() -> Box<Status> {
@@ -123,12 +154,25 @@ pub(crate) enum Source<'a> {
 
 /// Drops what the kind does not have, as the request wants it told, and fills in defaults.
 pub(crate) fn settle(scope: &Scope, mut value: Value, duplicates: Vec<String>, source: Source<'_>) -> Outcome<Value> {
-    let unknown = crate::shape::settle(&scope.resource, &mut value).map_err(|wrong| {
+    // A patch's result is shown as it was before it was read.
+    let shown = match source {
+        Source::Body => None,
+        Source::Patch => Some(serde_json::to_string(&value).unwrap_or_default()),
+        Source::Strategic(patch) => Some(go_map(patch)),
+    };
+    let unknown = read(scope, &mut value).map_err(|wrong| {
+        if let (Some(shown), true) = (&shown, scope.resource.is_custom()) {
+            return patch_error(shown, wrong);
+        }
         let kind = &scope.resource.kind;
         let (found, version) = (object::text(&value, "kind"), &scope.resource.version);
         Status::bad_request(format!("{found} in version {version:?} cannot be handled as a {kind}: {wrong}"))
     })?;
     let mut wrong = duplicates;
+    if !scope.resource.is_custom() {
+        // What Go's structures do not have is not told to stand twice.
+        wrong.retain(|text| !unknown.iter().any(|path| *text == format!("duplicate field \"{path}\"")));
+    }
     wrong.extend(unknown.into_iter().map(|path| format!("unknown field \"{path}\"")));
     if wrong.is_empty() {
         return Ok(value);
@@ -137,8 +181,8 @@ pub(crate) fn settle(scope: &Scope, mut value: Value, duplicates: Vec<String>, s
         FieldValidation::Ignore => {}
         FieldValidation::Warn => {
             for text in wrong {
-                // What the reader of YAML says of each line; the readers of custom objects say it as a whole.
-                match text.strip_prefix("yaml: unmarshal errors:\n").filter(|_| !scope.resource.is_custom()) {
+                // What the reader of YAML says of each line.
+                match text.strip_prefix("yaml: unmarshal errors:\n") {
                     Some(lines) => lines.lines().for_each(|line| scope.warnings.add(line.trim_start())),
                     None => scope.warnings.add(text),
                 }
@@ -147,14 +191,8 @@ pub(crate) fn settle(scope: &Scope, mut value: Value, duplicates: Vec<String>, s
         FieldValidation::Strict => {
             let why = format!("strict decoding error: {}", wrong.join(", "));
             let kind = &scope.resource.kind;
-            let shown = match source {
-                Source::Body => None,
-                Source::Patch => Some(serde_json::to_string(&value).unwrap_or_default()),
-                Source::Strategic(patch) => Some(go_map(patch)),
-            };
-            if let Some(shown) = shown {
-                let error = FieldError::invalid(&Path::ROOT.child("patch"), shown, why);
-                return Err(Status::invalid("", "", "", &[error]).into());
+            if let Some(shown) = &shown {
+                return Err(patch_error(shown, why).into());
             }
             return Err(Status::bad_request(format!(
                 "{} in version {:?} cannot be handled as a {kind}: {why}",
@@ -181,4 +219,26 @@ fn go_map(value: &Value) -> String {
             format!("map[{}]", pairs.join(" "))
         }
     }
+}
+
+/// 422 for what a patch made.
+fn patch_error(shown: &str, why: String) -> Status {
+    let error = FieldError::invalid(&Path::ROOT.child("patch"), shown, why);
+    Status::invalid("", "", "", &[error])
+}
+
+/// Reads an object into its kind; gives the fields that the kind does not have.
+fn read(scope: &Scope, value: &mut Value) -> Result<Vec<String>, String> {
+    let mut unknown = match scope.resource.built_in() {
+        Some(definition) => {
+            // What is asked of `token` is of a kind of its own.
+            let token = definition.subresources.iter().find(|part| part.name == "token" && scope.part == Part::Token);
+            go::read(&scope.core.types, token.map_or(definition.type_name, |part| part.type_name), value)?
+        }
+        None => Vec::new(),
+    };
+    unknown.extend(crate::shape::settle(&scope.resource, value)?);
+    unknown.sort();
+    unknown.dedup();
+    Ok(unknown)
 }

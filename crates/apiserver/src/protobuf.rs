@@ -80,6 +80,17 @@ pub fn decode(body: &[u8], types: &Types) -> Result<Value, DecodeError> {
     Ok(object)
 }
 
+/// Whether Go has a pointer for a field of a type, so that its zero value says something; none for a field that is not known.
+pub(crate) fn is_pointer(type_name: &str, field: &str) -> Option<bool> {
+    let name = type_name.strip_prefix(ROOT).unwrap_or(type_name);
+    let at = FIELDS.binary_search_by(|(known, _)| (*known).cmp(name)).ok()?;
+    let (_, fields) = FIELDS.get(at)?;
+    fields.split(' ').find_map(|known| match known.strip_prefix('*') {
+        Some(known) => (known == field).then_some(true),
+        None => (known == field).then_some(false),
+    })
+}
+
 /// The type of a kind that may come as a body.
 fn type_of(api_version: &str, kind: &str) -> Option<&'static str> {
     match (api_version, kind) {

@@ -55,7 +55,24 @@ pub(crate) fn draft(resource: &Resource, object: &Value) -> Draft {
         event::to_core(&mut stored);
         return object::draft(&stored, &resource.storage_api_version(), &resource.kind);
     }
-    object::draft(object, &resource.storage_api_version(), &resource.kind)
+    if resource.is_stored() {
+        return object::draft(object, &resource.storage_api_version(), &resource.kind);
+    }
+    let mut stored = object.clone();
+    shape::unfit(resource, &mut stored);
+    object::draft(&stored, &resource.storage_api_version(), &resource.kind)
+}
+
+/// What would be read of an object if it were stored.
+pub(crate) fn as_stored(resource: &Resource, mut object: Value) -> Value {
+    if resource.is_custom() && !resource.is_stored() && resource.conversion.is_none() {
+        shape::unfit(resource, &mut object);
+        if let Some(fields) = object.as_object_mut() {
+            fields.insert("apiVersion".to_owned(), resource.storage_api_version().into());
+        }
+        fit(resource, &mut object);
+    }
+    object
 }
 
 /// An object of one version in another one.

@@ -3,7 +3,7 @@
 //! See `k8s.io/kubernetes/pkg/registry/authorization` and `…/authentication`.
 
 use apimachinery::status::Status;
-use policy::{reviews, rules::Rule};
+use policy::reviews;
 use serde_json::{Map, Value, json};
 
 use crate::{caller::Caller, failure::Outcome, object, registry::Resource, scope::Scope};
@@ -40,6 +40,11 @@ impl Review {
         }
     }
 
+    /// Whether the answer tells who said what: of the others nothing is kept but the answer.
+    pub(crate) fn is_owned(self) -> bool {
+        matches!(self, Self::Access(_) | Self::Token)
+    }
+
     /// The review with its answer in `status`.
     pub(crate) fn answer(self, scope: &Scope, mut review: Value) -> Outcome<Value> {
         let (user, groups) = (&scope.caller.user, &scope.caller.groups);
@@ -60,7 +65,7 @@ impl Review {
                     "status": {"userInfo": user_info(&scope.caller)},
                 }));
             }
-            Self::Token => token(scope, review.get("spec").unwrap_or(&Value::Null))?,
+            Self::Token => token(scope, &review)?,
         };
         if let Some(fields) = review.as_object_mut() {
             fields.entry("metadata").or_insert_with(|| json!({}));
@@ -74,21 +79,13 @@ impl Review {
 fn rules(scope: &Scope, review: &Value) -> Outcome<Value> {
     let namespace = reviews::rules_namespace(review)?;
     let current = scope.core.rbac.rules();
-    let mut found = current.rules_for(&scope.caller.user, &scope.caller.groups, namespace);
-    // `system:masters` is not asked of RBAC: its rights are an authorizer of their own, which tells its rules first.
-    let all = || vec!["*".to_owned()];
-    let masters = [
-        Rule { verbs: all(), api_groups: all(), resources: all(), ..Rule::default() },
-        Rule { verbs: all(), non_resource_urls: all(), ..Rule::default() },
-    ];
-    if scope.caller.is_master() {
-        found.rules.insert(0, &masters);
-    }
+    let found = current.rules_for(&scope.caller.user, &scope.caller.groups, namespace);
     Ok(reviews::rules_answer(&found))
 }
 
 /// Whose a token is.
-fn token(scope: &Scope, spec: &Value) -> Outcome<Value> {
+fn token(scope: &Scope, review: &Value) -> Outcome<Value> {
+    let spec = review.get("spec").unwrap_or(&Value::Null);
     let token = object::text(spec, "token");
     if token.is_empty() {
         return Err(Status::bad_request("token is required for TokenReview in authentication").into());
@@ -104,14 +101,20 @@ fn token(scope: &Scope, spec: &Value) -> Outcome<Value> {
         Some(owner) => Ok(Some(owner)),
         None => core.tokens_of_accounts.owner(core, token, &audiences),
     };
-    Ok(match owner {
+    // As the chain of kube-apiserver's authenticators says it.
+    let error = match owner {
         Ok(Some((owner, audiences))) => {
-            json!({"authenticated": true, "user": user_info(&owner), "audiences": audiences})
+            return Ok(json!({"authenticated": true, "user": user_info(&owner), "audiences": audiences}));
         }
-        // As the chain of kube-apiserver's authenticators says it.
-        Ok(None) => json!({"user": {}, "error": "invalid bearer token"}),
-        Err(refused) => json!({"user": {}, "error": format!("[invalid bearer token, {refused}]")}),
-    })
+        Ok(None) => "invalid bearer token".to_owned(),
+        Err(refused) => format!("[invalid bearer token, {refused}]"),
+    };
+    // What was said of it stays.
+    let mut status = review.get("status").and_then(Value::as_object).cloned().unwrap_or_default();
+    status.remove("authenticated");
+    status.entry("user").or_insert_with(|| json!({}));
+    status.insert("error".to_owned(), error.into());
+    Ok(Value::Object(status))
 }
 
 /// A caller as `UserInfo` of `authentication.k8s.io/v1`.

@@ -8,7 +8,7 @@ use apimachinery::{
 use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use serde_json::json;
 
-use crate::{answer, body::Body, failure::Outcome, server::Core};
+use crate::{answer, body::Body, builtin::KINDS, failure::Outcome, server::Core};
 
 /// The version of the Kubernetes API that this server speaks.
 pub(crate) const MAJOR: &str = "1";
@@ -16,14 +16,17 @@ pub(crate) const MINOR: &str = "37";
 
 /// Answers a request for a path.
 pub(crate) async fn answer(core: &Core, parts: &Parts, target: &Target<'_>) -> Outcome<Response<Body>> {
-    if !matches!(parts.method, Method::GET | Method::HEAD) {
-        return Ok(answer::no_such_page());
-    }
     let path = target.path().trim_end_matches('/');
+    if matches!(path, "/healthz" | "/livez" | "/readyz") {
+        let ok = answer::bytes(StatusCode::OK, "text/plain; charset=utf-8", bytes::Bytes::from_static(b"ok"));
+        return Ok(answer::nosniff(ok));
+    }
+    // The other documents are read only, but for those that are made for custom kinds: nobody looks at the method there.
+    let is_made = path == "/apis" || (path.starts_with("/apis/") && !is_built_in(path));
+    if parts.method != Method::GET && !is_made {
+        return Err(Status::method_not_allowed().with_details().into());
+    }
     match path {
-        "/healthz" | "/livez" | "/readyz" => {
-            Ok(answer::bytes(StatusCode::OK, "text/plain; charset=utf-8", bytes::Bytes::from_static(b"ok")))
-        }
         "/version" => {
             let form = negotiate::accept(&parts.headers, target.query(), Endpoint::Document).map_err(Status::from)?;
             Ok(answer::tree(form, StatusCode::OK, &version()))
@@ -47,6 +50,12 @@ fn kept(content_type: &'static str, body: bytes::Bytes) -> Response<Body> {
     let value = HeaderValue::from_static("public, max-age=3600");
     response.headers_mut().insert(header::CACHE_CONTROL, value);
     response
+}
+
+/// Whether a path of `/apis` is that of a group of built-in kinds.
+fn is_built_in(path: &str) -> bool {
+    let group = path.split('/').nth(2).unwrap_or_default();
+    KINDS.iter().any(|kind| kind.group == group)
 }
 
 /// The version as `git describe` would have it.

@@ -1,5 +1,7 @@
 //! The way of a request, each step with the reason why it stands where it stands.
 
+mod route;
+
 use std::sync::Arc;
 
 use apimachinery::{
@@ -14,6 +16,7 @@ use http::{Request, Response, request::Parts};
 use crate::{
     answer,
     body::Body,
+    builtin::KINDS,
     caller::Caller,
     convert::Conversions,
     failure::Outcome,
@@ -32,7 +35,12 @@ pub(crate) async fn serve(core: &Arc<Core>, request: Request<RequestBody>) -> Re
     let (parts, body) = request.into_parts();
     let mut response = match pass(core, &parts, body, &warnings).await {
         Ok(response) => response,
-        Err(refused) => answer::refusal(&refused),
+        Err(refused) => {
+            let query = Query::new(parts.uri.query().unwrap_or_default());
+            // Who takes none of the forms gets JSON.
+            let form = negotiate::accept(&parts.headers, query, Endpoint::Document).ok();
+            answer::refusal(form, &refused)
+        }
     };
     // Last, as every step may have something to say, also one that fails.
     warnings.write(response.headers_mut());
@@ -51,7 +59,11 @@ async fn pass(core: &Arc<Core>, parts: &Parts, body: RequestBody, warnings: &War
     let target = target::read(parts.version, &parts.method, &parts.uri, Routing::Host).map_err(Status::from)?;
     let info = RequestInfo::of(&parts.method, &target).map_err(Status::from)?;
     // Before it is looked up, so that nobody learns which resources or objects there are that they may not see.
-    core.authorize(&caller, &info)?;
+    if let Err(forbidden) = core.authorize(&caller, &info) {
+        let form = negotiate::accept(&parts.headers, target.query(), Endpoint::Document).ok();
+        let forbidden = if info.is_resource { *forbidden } else { forbidden.with_details() };
+        return Ok(answer::nosniff(answer::refusal(form, &forbidden)));
+    }
     // After authorization, so that a refused caller takes nobody's place; a stream gives its place back once it flows.
     let place = core.fairness.enter(&caller, &info).await?;
     if !info.is_resource {
@@ -76,14 +88,18 @@ async fn resource(
 ) -> Outcome<Response<Body>> {
     let catalog = core.registry.catalog();
     let Some(resource) = catalog.find(info.group, info.version, info.resource).cloned() else {
+        // A group of built-in kinds answers for all of its paths.
+        if KINDS.iter().any(|kind| kind.group == info.group && kind.version == info.version) {
+            return Err(Status::no_such_path().with_details().into());
+        }
         return Ok(answer::no_such_page());
     };
-    if !fits(&resource, info) {
+    if let Some(definition) = resource.built_in() {
+        route::check(definition, info, parts)?;
+    } else if !fits(&resource, info) {
         return Ok(answer::no_such_page());
-    }
-    // What a resource cannot do is no path of it, or no method.
-    if info.subresource.is_empty() && !resource.verb_names().contains(&info.verb.as_str()) {
-        return Err(Status::method_not_allowed().into());
+    } else if info.subresource.is_empty() && !resource.verb_names().contains(&info.verb.as_str()) {
+        return Err(Status::not_supported(&resource.group, &resource.plural, info.verb.as_str()).into());
     }
     if let Some(deprecation) = &resource.deprecation {
         warnings.add(deprecation.clone());
@@ -112,7 +128,11 @@ async fn resource(
     };
     // Each verb's future stands on its own, so that a short one does not take the room of the largest.
     let answer: BoxFuture<'static, Outcome<Response<Body>>> = match (info.subresource, info.verb) {
-        (_, Verb::Proxy | Verb::None) => return Err(Status::method_not_allowed().into()),
+        (_, Verb::Proxy) => return Err(Status::method_not_allowed().into()),
+        (_, Verb::None) => {
+            let resource = &call.scope.resource;
+            return Err(Status::not_supported(&resource.group, &resource.plural, "").into());
+        }
         ("", Verb::Get) => Box::pin(handlers::read::get(call)),
         ("", Verb::List) => Box::pin(handlers::read::list(call)),
         ("", Verb::Watch) => Box::pin(handlers::read::watch(call)),
@@ -129,9 +149,6 @@ async fn resource(
 /// Whether the path is one that the resource has: with a namespace exactly where it lives in one, and a name where the verb
 /// needs one.
 fn fits(resource: &Resource, info: &RequestInfo<'_>) -> bool {
-    if !info.tail.is_empty() {
-        return false;
-    }
     let in_namespace = !info.namespace.is_empty() && !(resource.is("", "namespaces"));
     if in_namespace && !resource.namespaced {
         return false;

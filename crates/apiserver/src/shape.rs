@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::{
     builtin, object,
-    registry::Resource,
+    registry::{Origin, Resource},
     scope::Part,
     validation::{self, Kind},
     warnings::Warnings,
@@ -34,8 +34,14 @@ pub(crate) fn settle_as(
     schema: Option<&Schema>,
     object: &mut Value,
 ) -> Result<Vec<String>, String> {
-    let mut unknown = schema::metadata::coerce(object)?;
+    let mut unknown = match resource.built_in() {
+        Some(definition) => schema::metadata::coerce_in(object, definition.kind)?,
+        None => schema::metadata::coerce(object)?,
+    };
     let Some(schema) = schema else { return Ok(unknown) };
+    if resource.is_custom() {
+        unknown.extend(schema::metadata::coerce_embedded(object, schema).map_err(|wrong| wrong.to_string())?);
+    }
     unknown.extend(schema::prune::prune(object, schema));
     unknown.sort();
     unknown.dedup();
@@ -46,6 +52,16 @@ pub(crate) fn settle_as(
         builtin::defaults::apply(definition, object);
     }
     Ok(unknown)
+}
+
+/// Makes an object one of the version that it is stored in: what that does not have goes, and its defaults come.
+pub(crate) fn unfit(resource: &Resource, object: &mut Value) {
+    if let Origin::Custom(definition) = &resource.origin
+        && let Some(storage) = definition.schemas.get(&resource.storage_version)
+    {
+        schema::prune::prune(object, storage);
+        schema::defaults::apply(object, storage);
+    }
 }
 
 /// What is wrong with an object; `old` is the one that it replaces. What it may keep all the same goes into `warnings`.
@@ -64,7 +80,15 @@ pub(crate) fn check(
         (None, _) => Vec::new(),
     };
     match old {
-        Some(old) => meta::validate::on_update(object, old, resource.namespaced, by_kind),
+        Some(old) => {
+            let mut errors: Vec<FieldError> = Vec::new();
+            for error in meta::validate::on_update(object, old, resource.namespaced, by_kind) {
+                if resource.is_custom() || !errors.contains(&error) {
+                    errors.push(error);
+                }
+            }
+            errors
+        }
         None => meta::validate::on_create(object, resource.namespaced, by_kind),
     }
 }
@@ -118,8 +142,14 @@ fn custom(
 /// What is wrong with the metadata of resources within the object.
 fn embedded(object: &Value, schema: &Schema) -> Vec<FieldError> {
     schema::metadata::validate_embedded(object, schema, &Path::ROOT, &|resource, path| {
+        let mut metadata = resource.clone();
+        if let Some(fields) = metadata.as_object_mut() {
+            // What is embedded needs no name.
+            fields.entry("name").or_insert_with(|| "fakename".into());
+        }
+        let namespaced = resource.get("namespace").and_then(Value::as_str).is_some_and(|name| !name.is_empty());
         // The checks name fields from the root of what they are given.
-        meta::validate::create(resource, false, NameRule::PathSegment)
+        meta::validate::create(&serde_json::json!({ "metadata": metadata }), namespaced, NameRule::PathSegment)
             .into_iter()
             .map(|error| {
                 let below = error.field.strip_prefix("metadata").unwrap_or(&error.field);

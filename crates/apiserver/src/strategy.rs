@@ -5,18 +5,34 @@
 
 use apimachinery::{
     field::FieldError,
-    meta::{MetaMut, update::count_generation},
+    meta::{Meta, MetaMut, update::count_generation},
     schema,
 };
 use serde_json::{Map, Value, json};
 
 use crate::{
-    builtin::defaults, crd, object, registry::Resource, scope::Part, shape, validation::Kind, warnings::Warnings,
+    builtin::defaults,
+    crd, object,
+    registry::{Resource, split_api_version},
+    scope::Part,
+    shape,
+    validation::Kind,
+    warnings::Warnings,
 };
 
 /// The built-in kind, as far as its objects are stored.
 fn kind(resource: &Resource) -> Option<Kind> {
     resource.built_in().and_then(|definition| Kind::of(definition.group, definition.plural))
+}
+
+/// The kind that errors about an object name: of a custom one what it says of itself.
+pub(crate) fn named_kind<'a>(resource: &'a Resource, object: &'a Value) -> &'a str {
+    if resource.is_custom() { object::text(object, "kind") } else { &resource.kind }
+}
+
+/// The group that errors about an object name, likewise.
+pub(crate) fn named_group<'a>(resource: &'a Resource, object: &'a Value) -> &'a str {
+    if resource.is_custom() { split_api_version(object::text(object, "apiVersion")).0 } else { resource.error_group() }
 }
 
 /// Whether a PUT makes an object that is not there.
@@ -123,7 +139,14 @@ pub(crate) fn waits_for_content(resource: &Resource, object: &Value) -> bool {
 }
 
 /// Marks a namespace that waits for its content to go; its finalizers do not count, as they may be none.
-pub(crate) fn prepare_delete(resource: &Resource, object: &mut Value) {
+pub(crate) fn prepare_delete(resource: &Resource, object: &mut Value, old: &Value) {
+    if resource.is(crd::GROUP, crd::PLURAL)
+        && let Some(mut meta) = MetaMut::of(object)
+    {
+        // Definitions are marked by hand.
+        meta.set_deletion_grace_period_seconds(None);
+        meta.set_generation(Meta::of(old).generation());
+    }
     if !resource.is("", "namespaces") {
         return;
     }

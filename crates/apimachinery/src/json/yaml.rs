@@ -22,8 +22,7 @@ pub(super) fn read(body: &[u8]) -> Result<Decoded, DecodeError> {
             Ok((event, span)) => builder.event(event, span.start.line())?,
             Err(error) => {
                 let line = error.marker().line();
-                let place = if line > 1 { format!("line {line}: ") } else { String::new() };
-                return Err(fault(format!("{place}{}", error.info())));
+                return Err(fault(go_words(&error.info(), line, body)));
             }
         }
     }
@@ -33,6 +32,27 @@ pub(super) fn read(body: &[u8]) -> Result<Decoded, DecodeError> {
         vec![format!("yaml: unmarshal errors:\n  {}", builder.duplicates.join("\n  "))]
     };
     Ok(Decoded { value: builder.root.unwrap_or_default(), duplicates })
+}
+
+/// What Go's reader says of the most common faults.
+fn go_words(info: &str, line: usize, body: &[u8]) -> String {
+    let place = if line > 1 { format!("line {line}: ") } else { String::new() };
+    if info.contains("unknown anchor") {
+        let text = String::from_utf8_lossy(body);
+        let after = text.lines().nth(line.saturating_sub(1)).and_then(|line| line.split_once('*'));
+        let name: String = after
+            .map_or("", |(_, name)| name)
+            .chars()
+            .take_while(|c| c.is_alphanumeric() || matches!(c, '-' | '_'))
+            .collect();
+        return format!("unknown anchor '{name}' referenced");
+    }
+    match info {
+        "unclosed bracket '{'" if line > 1 => format!("{place}did not find expected ',' or '}}'"),
+        "unclosed bracket '['" if line > 1 => format!("{place}did not find expected ',' or ']'"),
+        _ if info.starts_with("tabs disallowed") => format!("{place}found character that cannot start any token"),
+        _ => format!("{place}{info}"),
+    }
 }
 
 fn fault(message: impl Into<String>) -> DecodeError {

@@ -52,7 +52,9 @@ pub fn check_preconditions(object: &Value, preconditions: &Preconditions) -> Res
     let meta = Meta::of(object);
     let conflict = |why: String| {
         let text = |field| object.get(field).and_then(Value::as_str).unwrap_or_default();
+        // Events of both groups are kept as those of the core group.
         let group = text("apiVersion").split_once('/').map_or("", |(group, _)| group);
+        let group = if group == "events.k8s.io" { "" } else { group };
         Err(Box::new(Status::conflict(group, text("kind"), meta.name(), &why)))
     };
     if let Some(uid) = preconditions.uid.as_deref().filter(|uid| *uid != meta.uid()) {

@@ -22,6 +22,8 @@ pub struct Target<'a> {
     pub namespace: &'a str,
     /// The object's name.
     pub name: &'a str,
+    /// Where the store has objects of the resource, below `/registry`.
+    pub registry_path: &'a str,
 }
 
 /// Compares the version that the new state was made from with that of the stored one. Kinds that allow it take an update without a
@@ -65,7 +67,7 @@ pub fn check_uid(new: &Value, stored: &Value, target: &Target<'_>) -> Result<(),
         return Ok(());
     }
     let mut key = String::from("/registry");
-    for part in [target.group, target.resource, target.namespace, target.name] {
+    for part in [target.registry_path, target.namespace, target.name] {
         if !part.is_empty() {
             key.push('/');
             key.push_str(part);

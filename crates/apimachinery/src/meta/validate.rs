@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use super::names::{self, NameRule};
-use super::{FOREGROUND_DELETION, Meta, ORPHAN, OwnerReference};
+use super::{FOREGROUND_DELETION, Meta, ORPHAN, OwnerReference, go};
 use crate::field::{FieldError, Path};
 
 /// The most bytes of all annotations together.
@@ -159,11 +159,11 @@ fn owner_references(meta: Meta<'_>, errors: &mut Vec<FieldError>) {
         if reference.controller {
             let current = format!("{}/{}", reference.kind, reference.name);
             match &controller {
-                Some(first) => errors.push(FieldError::invalid(
+                Some(first) => errors.push(FieldError::invalid_unshown(
                     &list,
-                    meta.owner_reference_trees().to_vec(),
                     format!(
-                        "Only one reference can have Controller set to true. Found \"true\" in references for {first} and {current}"
+                        "{}: Only one reference can have Controller set to true. Found \"true\" in references for {first} and {current}",
+                        go::owner_references(meta.owner_reference_trees())
                     ),
                 )),
                 None => controller = Some(current),

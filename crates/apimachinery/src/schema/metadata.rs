@@ -78,9 +78,28 @@ static MANAGED_FIELDS: Type = Type {
 /// # Errors
 /// A field of another type, in the words of Go's reader: the request is a 400.
 pub fn coerce(object: &mut Value) -> Result<Vec<String>, String> {
+    coerce_within(object, "")
+}
+
+/// As [`coerce`], for an object that is read as a whole into a structure `of`.
+///
+/// # Errors
+/// A field of another type.
+pub fn coerce_in(object: &mut Value, of: &str) -> Result<Vec<String>, String> {
+    coerce_within(object, of)
+}
+
+fn coerce_within(object: &mut Value, of: &str) -> Result<Vec<String>, String> {
     let mut unknown = Vec::new();
     if let Some(metadata) = object.get_mut("metadata") {
-        coerce_metadata(metadata, &Path::ROOT.child("metadata"), &mut unknown)?;
+        if !of.is_empty() && !metadata.is_object() && !metadata.is_null() {
+            let found = found(metadata);
+            return Err(format!(
+                "json: cannot unmarshal {found} into Go struct field {of}.metadata of type v1.ObjectMeta"
+            ));
+        }
+        let stack = if of.is_empty() { "" } else { "metadata" };
+        coerce_metadata(metadata, stack, &Path::ROOT.child("metadata"), &mut unknown)?;
     }
     unknown.sort();
     Ok(unknown)
@@ -108,7 +127,7 @@ fn visit(value: &mut Value, schema: &Schema, path: &Path<'_>, unknown: &mut Vec<
                         }
                         "metadata" => {
                             let original = value.clone();
-                            coerce_metadata(value, &path.child(name), unknown)
+                            coerce_metadata(value, "", &path.child(name), unknown)
                                 .map_err(|error| FieldError::invalid(&path.child(name), original, error))?;
                         }
                         _ => {}
@@ -133,10 +152,15 @@ fn visit(value: &mut Value, schema: &Schema, path: &Path<'_>, unknown: &mut Vec<
     Ok(())
 }
 
-fn coerce_metadata(metadata: &mut Value, path: &Path<'_>, unknown: &mut Vec<String>) -> Result<(), String> {
+fn coerce_metadata(
+    metadata: &mut Value,
+    stack: &str,
+    path: &Path<'_>,
+    unknown: &mut Vec<String>,
+) -> Result<(), String> {
     match metadata {
         Value::Null => *metadata = Value::Object(Map::new()),
-        Value::Object(fields) => coerce_fields(fields, &OBJECT_META, "", path, unknown)?,
+        Value::Object(fields) => coerce_fields(fields, &OBJECT_META, stack, path, unknown)?,
         other => return Err(format!("json: cannot unmarshal {} into Go value of type v1.ObjectMeta", found(other))),
     }
     Ok(())
@@ -196,7 +220,7 @@ fn coerce_field(
         (Kind::Text, other) => wrong(other, if stack.ends_with("uid") { "types.UID" } else { "string" }),
         (Kind::Int64, Value::Number(number)) => match number.as_i64() {
             // A grace period of zero is a pointer to zero, and is kept.
-            Some(number) => Ok(number != 0 || stack == "deletionGracePeriodSeconds"),
+            Some(number) => Ok(number != 0 || stack.ends_with("deletionGracePeriodSeconds")),
             None => wrong(value, "int64"),
         },
         (Kind::Int64, other) => wrong(other, "int64"),

@@ -50,8 +50,8 @@ pub(crate) fn list(call: &Call, entries: &[Entry], version: u64, more: &More) ->
             Ok(tree(call.form, StatusCode::OK, &list))
         }
         Form::PartialMetadata(_) => Err(Status::not_acceptable(format!(
-            "you requested PartialObjectMetadata, but the requested object is a list ({})",
-            resource.list_kind
+            "you requested PartialObjectMetadata, but the requested object is a list ({}List)",
+            resource.go_type()
         ))
         .into()),
     }

@@ -95,9 +95,6 @@ impl Events {
 
     fn bookmark(&mut self, out: &mut Vec<u8>, version: u64, initial_end: bool) {
         let mut metadata = json!({"resourceVersion": version.to_string()});
-        if !self.resource.is_custom() {
-            object_insert(&mut metadata, "creationTimestamp", Value::Null);
-        }
         if initial_end {
             object_insert(&mut metadata, "annotations", json!({"k8s.io/initial-events-end": "true"}));
         }

@@ -36,8 +36,8 @@ pub fn of(definition: &Definition, types: &Types) -> Columns {
             }),
             Column::age(),
         ],
-        "ClusterRoleBinding" => bindings("clusterRoleBinding", describe("roleRef")),
-        "RoleBinding" => bindings("roleBinding", describe("roleRef")),
+        "ClusterRoleBinding" => bindings("clusterRoleBinding", role_ref(describe("roleRef"))),
+        "RoleBinding" => bindings("roleBinding", role_ref(describe("roleRef"))),
         "ValidatingAdmissionPolicy" => vec![
             Column::name(),
             Column::new(
@@ -86,6 +86,11 @@ fn events(types: &Types) -> Vec<Column> {
         text("Count", describe("count"), |event, _| count(event).into()).wide(),
         Column::name().wide(),
     ]
+}
+
+/// The words of the internal type, which tables quote: they lack the last sentence.
+fn role_ref(description: &str) -> &str {
+    description.strip_suffix(" This field is immutable.").unwrap_or(description)
 }
 
 fn bindings(kind: &str, role: &str) -> Vec<Column> {

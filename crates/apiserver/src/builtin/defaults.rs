@@ -8,7 +8,7 @@ mod crd;
 
 use serde_json::{Map, Value, json};
 
-use super::Definition;
+use super::{Definition, written};
 
 const RBAC: &str = "rbac.authorization.k8s.io";
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
@@ -37,6 +37,7 @@ pub fn apply(definition: &Definition, object: &mut Value) {
         "ValidatingAdmissionPolicyBinding" => admission::binding(object),
         _ => {}
     }
+    written::complete(definition, object);
 }
 
 /// Fills in what is not said of a `TokenRequest`.
@@ -69,6 +70,7 @@ pub fn prepare_create(definition: &Definition, object: &mut Value) {
             put(object, "status", json!({"acceptedNames": {"kind": "", "plural": ""}, "conditions": null}));
             put(entry(object, "metadata"), "generation", 1.into());
             crd::stored_versions(object);
+            written::complete(definition, object);
         }
         "ValidatingAdmissionPolicy" => {
             put(object, "status", json!({}));
@@ -124,8 +126,13 @@ pub fn prepare_update(definition: &Definition, subresource: &str, new: &mut Valu
 
 /// Fills in what follows from the name, which `generateName` may have made just now.
 pub fn canonicalize(definition: &Definition, object: &mut Value) {
-    if definition.kind == "Namespace" {
-        name_label(object);
+    match definition.kind {
+        "Namespace" => name_label(object),
+        // Where it is stored, an empty list is none.
+        "Role" | "ClusterRole" if object.get("rules").and_then(Value::as_array).is_some_and(Vec::is_empty) => {
+            put(object, "rules", Value::Null);
+        }
+        _ => {}
     }
 }
 

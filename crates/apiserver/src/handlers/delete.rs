@@ -16,7 +16,11 @@ use crate::{
 
 pub(crate) async fn delete(mut call: Call, body: RequestBody) -> Outcome<Response<Body>> {
     let body = incoming::body(body).await?;
-    let options = delete_options(call.query(), incoming::document(&call.scope.core.types, &call.headers, &body)?)?;
+    let options = delete_options(
+        &call.scope.core.types,
+        call.query(),
+        incoming::document(&call.scope.core.types, &call.headers, &body)?,
+    )?;
     call.scope.dry_run = options.is_dry_run();
     match verbs::delete::delete(&call.scope, &call.name, &options).await? {
         Deleted::Gone(last) => {
@@ -42,7 +46,11 @@ pub(crate) async fn delete(mut call: Call, body: RequestBody) -> Outcome<Respons
 pub(crate) async fn delete_collection(mut call: Call, body: RequestBody) -> Outcome<Response<Body>> {
     let body = incoming::body(body).await?;
     let list = ListOptions::read(call.query(), &call.scope.resource, "", false)?;
-    let options = delete_options(call.query(), incoming::document(&call.scope.core.types, &call.headers, &body)?)?;
+    let options = delete_options(
+        &call.scope.core.types,
+        call.query(),
+        incoming::document(&call.scope.core.types, &call.headers, &body)?,
+    )?;
     call.scope.dry_run = options.is_dry_run();
     let listing = verbs::list::list(&call.scope, &list).await?;
     let version = listing.version;

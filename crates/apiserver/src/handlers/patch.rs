@@ -70,8 +70,8 @@ impl Patched {
             let new = incoming::settle(scope, new, problems, Source::Patch)?;
             return Ok(fields::updated(scope, Some(live), new));
         }
-        let decoded = json::decode(&self.body, json::ContentType::Json)
-            .map_err(|wrong| Status::bad_request(format!("error decoding patch: {wrong}")))?;
+        let decoded =
+            json::decode(&self.body, json::ContentType::Json).map_err(|_| Status::bad_request("invalid JSON patch"))?;
         let (new, source) = if self.kind == PatchType::Merge {
             (patch::merge_patch(live, &decoded.value).map_err(refusal)?, Source::Patch)
         } else {
@@ -109,7 +109,9 @@ pub(super) fn refusal(wrong: PatchError) -> Box<Status> {
     match wrong {
         PatchError::Malformed(message) => Status::bad_request(message),
         PatchError::TooManyOperations(_) => Status::too_large(&wrong.to_string()),
-        PatchError::Rejected(_) => Status::new(StatusCode::UNPROCESSABLE_ENTITY, Reason::Invalid, PatchError::REJECTED),
+        PatchError::Rejected(_) => {
+            Status::new(StatusCode::UNPROCESSABLE_ENTITY, Reason::Invalid, PatchError::REJECTED).with_details()
+        }
         PatchError::Unexpected(message) => Status::unknown(message),
     }
     .into()

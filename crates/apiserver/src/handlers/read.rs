@@ -1,6 +1,6 @@
 //! get, list and watch.
 
-use apimachinery::negotiate::Form;
+use apimachinery::{negotiate::Form, status::Status};
 use http::{Response, StatusCode};
 
 use super::Call;
@@ -13,6 +13,10 @@ use crate::{
 };
 
 pub(crate) async fn get(call: Call) -> Outcome<Response<Body>> {
+    if call.query().flag("export") {
+        let why = "the export parameter, deprecated since v1.14, is no longer supported";
+        return Err(Status::bad_request(why).into());
+    }
     let version = call.query().first("resourceVersion").unwrap_or_default().into_owned();
     let entry = verbs::get::get(&call.scope, &call.name, &version).await?;
     answer::object(&call, StatusCode::OK, Stored::Entry(entry))

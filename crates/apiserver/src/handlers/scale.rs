@@ -4,7 +4,6 @@
 
 use apimachinery::{
     apply::{self, Context, FieldSet, OneVersion, ReplicasPath, scale_managed_fields, with_scale_managed_fields},
-    field::{FieldError, Path},
     json,
     negotiate::{self, PatchType},
     patch,
@@ -19,6 +18,7 @@ use super::{Call, patch::refusal};
 use crate::{
     answer,
     body::Body,
+    builtin::typed,
     failure::Outcome,
     incoming, object,
     options::WriteOptions,
@@ -29,6 +29,7 @@ use crate::{
 };
 
 const API_VERSION: &str = "autoscaling/v1";
+const TYPE: &str = "io.k8s.api.autoscaling.v1.Scale";
 
 pub(crate) async fn serve(mut call: Call, verb: Verb, body: RequestBody) -> Outcome<Response<Body>> {
     let Some(paths) = call.scope.resource.subresources.scale.clone() else {
@@ -39,14 +40,14 @@ pub(crate) async fn serve(mut call: Call, verb: Verb, body: RequestBody) -> Outc
         Verb::Get => {
             let version = call.query().first("resourceVersion").unwrap_or_default().into_owned();
             let entry = verbs::get::get(&call.scope, &call.name, &version).await?;
-            let scale = shown(&call.scope.resource, &paths, &crate::read::value(&call.scope.resource, &entry))?;
+            let object = crate::read::value(&call.scope.resource, &entry);
+            let scale = shown(&call.scope.resource, &paths, &object)?;
             return Ok(answer::tree(call.form, StatusCode::OK, &scale));
         }
         Verb::Update => {
             let body = incoming::body(body).await?;
             call.take(&WriteOptions::read(call.query(), &call.headers, "UpdateOptions")?);
-            let scale = incoming::document(&call.scope.core.types, &call.headers, &body)?.unwrap_or_default();
-            How::Replace(scale)
+            How::Replace(replacement(&call, &body)?)
         }
         Verb::Patch => {
             let kind = negotiate::patch_type(&call.headers, false).map_err(Status::from)?;
@@ -81,7 +82,7 @@ impl Change for Scaled {
     fn apply(&self, scope: &Scope, live: Option<&Value>) -> Outcome<Value> {
         let Some(live) = live else { return Err(scope.not_found(&self.name).into()) };
         let resource = &*scope.resource;
-        let old = shown(resource, &self.paths, live)?;
+        let old = shown_with(resource, &self.paths, live, Owners::Told)?;
         let context = Context {
             manager: &scope.manager,
             api_version: API_VERSION,
@@ -111,13 +112,11 @@ impl Change for Scaled {
                 apply::updated(Some(&old), new, &context)
             }
         };
+        for path in typed::read(&scope.core.types, TYPE, &mut scale).map_err(Status::bad_request)? {
+            scope.warnings.add(format!("unknown field \"{path}\""));
+        }
         scope.check_name(&mut scale, &self.name)?;
         let replicas = scale.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or_default();
-        if replicas < 0 {
-            let spec = Path::ROOT.child("spec");
-            let error = FieldError::invalid(&spec.child("replicas"), replicas, "must be greater than or equal to 0");
-            return Err(Status::invalid("autoscaling", "Scale", &self.name, &[error]).into());
-        }
         let mut new = live.clone();
         set(&mut new, &self.paths.spec_replicas_path, replicas.into());
         let version = object::meta_text(&scale, "resourceVersion");
@@ -133,8 +132,35 @@ impl Change for Scaled {
     }
 }
 
+/// Whether a `Scale` tells who owns its replicas: in answers Kubernetes leaves it out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owners {
+    Told,
+    Left,
+}
+
+/// The `Scale` of a PUT. Whatever is wrong with it, Kubernetes has one answer.
+fn replacement(call: &Call, body: &Bytes) -> Outcome<Value> {
+    let unreadable = || {
+        let why = format!("no kind is registered for the type v1.Scale in scheme \"{}\"", incoming::SCHEME);
+        Box::new(Status::bad_request(why))
+    };
+    let types = &call.scope.core.types;
+    let mut scale = incoming::document(types, &call.headers, body).map_err(|_| unreadable())?.unwrap_or_default();
+    let (kind, version) = (object::text(&scale, "kind"), object::text(&scale, "apiVersion"));
+    if !matches!(kind, "" | "Scale") || !matches!(version, "" | API_VERSION) {
+        return Err(unreadable());
+    }
+    typed::read(types, TYPE, &mut scale).map_err(|_| unreadable())?;
+    Ok(scale)
+}
+
 /// An object's `Scale`.
 pub(crate) fn shown(resource: &Resource, paths: &Scale, object: &Value) -> Outcome<Value> {
+    shown_with(resource, paths, object, Owners::Left)
+}
+
+fn shown_with(resource: &Resource, paths: &Scale, object: &Value, owners: Owners) -> Outcome<Value> {
     let Some(replicas) = at(object, &paths.spec_replicas_path) else {
         let why = format!("the spec replicas field {:?} does not exist", paths.spec_replicas_path);
         return Err(Status::internal_error(&why).into());
@@ -163,6 +189,9 @@ pub(crate) fn shown(resource: &Resource, paths: &Scale, object: &Value) -> Outco
     let mut scale = serde_json::json!({
         "kind": "Scale", "apiVersion": API_VERSION, "metadata": metadata, "spec": spec, "status": status,
     });
+    if owners == Owners::Left {
+        return Ok(scale);
+    }
     let api_version = resource.api_version();
     let steps = steps(&paths.spec_replicas_path);
     let places = [ReplicasPath { api_version: &api_version, path: &steps }];

@@ -22,6 +22,9 @@ pub(crate) async fn serve(mut call: Call, verb: Verb, body: RequestBody) -> Outc
         (Part::Status, Verb::Get) => read::get(call).await,
         (_, Verb::Update) => write::update(call, body).await,
         (Part::Status, Verb::Patch) => patch::patch(call, body).await,
-        _ => Err(Status::method_not_allowed().into()),
+        _ => {
+            let resource = &call.scope.resource;
+            Err(Status::not_supported(&resource.group, &resource.plural, verb.as_str()).into())
+        }
     }
 }

@@ -1,6 +1,10 @@
 //! create and update.
 
-use apimachinery::status::Status;
+use apimachinery::{
+    meta::create::wipe,
+    negotiate::{self, Form},
+    status::Status,
+};
 use http::{Response, StatusCode};
 
 use super::Call;
@@ -9,13 +13,18 @@ use crate::{
 };
 
 pub(crate) async fn create(mut call: Call, body: RequestBody) -> Outcome<Response<Body>> {
-    if !call.name.is_empty() {
-        return Err(Status::method_not_allowed().into());
-    }
     let body = incoming::body(body).await?;
     call.take(&WriteOptions::read(call.query(), &call.headers, "CreateOptions")?);
+    let review = crate::reviews::Review::of(&call.scope.resource);
+    if review.is_some() && call.form.form != Form::Plain {
+        return Err(Status::from(negotiate::not_acceptable()).into());
+    }
     let object = incoming::object(&call.scope.core.types, &call.scope, &call.headers, &body)?;
-    if let Some(review) = crate::reviews::Review::of(&call.scope.resource) {
+    if let Some(review) = review {
+        let mut object = object;
+        wipe(&mut object);
+        call.scope.settle_namespace(&mut object)?;
+        let object = if review.is_owned() { crate::fields::updated(&call.scope, None, object) } else { object };
         let answered = review.answer(&call.scope, object)?;
         return Ok(answer::tree(call.form, StatusCode::CREATED, &answered));
     }
@@ -24,6 +33,9 @@ pub(crate) async fn create(mut call: Call, body: RequestBody) -> Outcome<Respons
 }
 
 pub(crate) async fn update(mut call: Call, body: RequestBody) -> Outcome<Response<Body>> {
+    if call.name.is_empty() {
+        return Err(Status::bad_request("name must be provided").into());
+    }
     let body = incoming::body(body).await?;
     call.take(&WriteOptions::read(call.query(), &call.headers, "UpdateOptions")?);
     let mut object = incoming::object(&call.scope.core.types, &call.scope, &call.headers, &body)?;

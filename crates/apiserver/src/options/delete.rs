@@ -4,20 +4,25 @@ use apimachinery::{meta::options::DeleteOptions, status::Status, target::Query};
 use serde_json::Value;
 
 use super::{dry_run, flag, number, refuse};
-use crate::failure::Outcome;
+use crate::{
+    builtin::{Types, typed},
+    failure::Outcome,
+};
 
 /// From the body when there is one, else from the query.
-pub(crate) fn delete_options(query: Query<'_>, body: Option<Value>) -> Outcome<DeleteOptions> {
+pub(crate) fn delete_options(types: &Types, query: Query<'_>, body: Option<Value>) -> Outcome<DeleteOptions> {
     let options = match body {
-        Some(body) => {
+        Some(mut body) => {
+            typed::read(types, "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions", &mut body)
+                .map_err(Status::bad_request)?;
             let options: DeleteOptions =
                 serde_json::from_value(body).map_err(|wrong| Status::bad_request(wrong.to_string()))?;
             let (kind, version) = (options.kind.as_deref().unwrap_or_default(), options.api_version.as_deref());
             if !matches!(kind, "" | "DeleteOptions") {
                 return Err(Status::bad_request(format!(
-                    "no kind {kind:?} is registered for version {:?} in scheme \
-                     \"k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme/register.go:33\"",
-                    version.unwrap_or_default()
+                    "no kind {kind:?} is registered for version {:?} in scheme \"{}\"",
+                    version.unwrap_or_default(),
+                    crate::incoming::SCHEME
                 ))
                 .into());
             }
@@ -44,15 +49,15 @@ mod tests {
     #[test]
     fn a_body_counts_before_the_query() {
         let body = json!({"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": {"uid": "u"}});
-        let options = delete_options(Query::new("propagationPolicy=Orphan"), Some(body)).unwrap();
+        let options = delete_options(&Types::new(), Query::new("propagationPolicy=Orphan"), Some(body)).unwrap();
         assert_eq!(options.propagation_policy, None);
-        let options = delete_options(Query::new("propagationPolicy=Orphan"), None).unwrap();
+        let options = delete_options(&Types::new(), Query::new("propagationPolicy=Orphan"), None).unwrap();
         assert_eq!(options.propagation_policy.as_deref(), Some("Orphan"));
     }
 
     #[test]
     fn an_unknown_policy_is_refused() {
-        let refused = delete_options(Query::new("propagationPolicy=Never"), None).unwrap_err();
+        let refused = delete_options(&Types::new(), Query::new("propagationPolicy=Never"), None).unwrap_err();
         assert!(refused.message().contains("propagationPolicy: Unsupported value: \"Never\""), "{}", refused.message());
     }
 }

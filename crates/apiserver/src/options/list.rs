@@ -76,7 +76,7 @@ impl ListOptions {
         let fields = narrowed(&fields, resource, name)?;
         let version = match &*version_text {
             "" => None,
-            text => Some(text.parse().map_err(|_| bad_version(text, resource, watch))?),
+            text => Some(text.parse().map_err(|_| bad_version(text, watch))?),
         };
         Ok(Self {
             labels,
@@ -87,7 +87,8 @@ impl ListOptions {
                 "NotOlderThan" => Some(VersionMatch::NotOlderThan),
                 _ => None,
             },
-            limit: usize::try_from(limit).unwrap_or_default(),
+            // A list from whatever is at hand is given whole, as Kubernetes' cache does.
+            limit: if version == Some(0) { 0 } else { usize::try_from(limit).unwrap_or_default() },
             continuation,
             timeout_seconds: timeout.and_then(|seconds| u64::try_from(seconds).ok()),
             bookmarks: query.flag("allowWatchBookmarks"),

@@ -174,6 +174,32 @@ impl Resource {
         matches!(self.origin, Origin::Custom(_))
     }
 
+    /// What Go calls the type of one, in some messages.
+    pub(crate) fn go_type(&self) -> String {
+        if self.is_custom() {
+            return "*unstructured.Unstructured".to_owned();
+        }
+        // All packages have the name of their group but the one of events.
+        let package = match self.group.split('.').next().unwrap_or_default() {
+            "" | "events" => "core",
+            package => package,
+        };
+        format!("*{package}.{}", self.kind)
+    }
+
+    /// The group that errors about an object's fields name: events of both groups are read as those of the core group.
+    pub(crate) fn error_group(&self) -> &str {
+        if self.is("events.k8s.io", "events") { "" } else { &self.group }
+    }
+
+    /// Where Kubernetes keeps the objects below `/registry`, as some messages tell.
+    pub(crate) fn registry_path(&self) -> String {
+        match self.built_in() {
+            Some(_) if self.group != "apiextensions.k8s.io" => self.plural.clone(),
+            _ => format!("{}/{}", self.group, self.plural),
+        }
+    }
+
     /// Whether it is this resource of this group.
     pub fn is(&self, group: &str, plural: &str) -> bool {
         self.group == group && self.plural == plural

@@ -17,7 +17,7 @@ use crate::{
     convert, crd,
     failure::Outcome,
     fields, object, read,
-    scope::Scope,
+    scope::{Part, Scope},
     store::{CommitError, Entry, Expect, Write},
     strategy,
 };
@@ -60,14 +60,11 @@ pub(crate) async fn create(scope: &Scope, mut object: Value) -> Outcome<Stored> 
 pub(super) async fn store(scope: &Scope, object: Value) -> Outcome<Stored> {
     let object = completed(scope, object).await?;
     let name = object::name(&object).to_owned();
-    if !matches!(object::meta_text(&object, "resourceVersion"), "" | "0") {
-        return Err(Status::unknown("resourceVersion should not be set on objects to be created").into());
-    }
     let key = scope.key(&name);
     if scope.dry_run {
         return match scope.core.store.snapshot().get(&key) {
             Some(there) => Err(taken(scope, &name, Some(there))),
-            None => Ok(Stored::Dry(object)),
+            None => Ok(Stored::Dry(read::as_stored(&scope.resource, object))),
         };
     }
     let draft = convert::draft(&scope.resource, &object).await?;
@@ -105,11 +102,12 @@ async fn completed(scope: &Scope, mut object: Value) -> Outcome<Value> {
     scope.check_rights(&object, None)?;
     let errors = strategy::check_create(&scope.resource, &object, &scope.warnings);
     if !errors.is_empty() {
-        // Of the kind that a custom object says it is, which may be the error.
-        let kind = if scope.resource.is_custom() { object::text(&object, "kind") } else { &scope.resource.kind };
-        return Err(Status::invalid(&scope.resource.group, kind, &name, &errors).into());
+        let resource = &scope.resource;
+        let (group, kind) = (strategy::named_group(resource, &object), strategy::named_kind(resource, &object));
+        return Err(Status::invalid(group, kind, &name, &errors).into());
     }
     scope.warn_of_finalizers(&object, None);
+    scope.warn_of_formats(&object, None);
     strategy::canonicalize(&scope.resource, &mut object);
     scope.judge(Operation::Create, &name, None, Some(&object)).await?;
     scope.validate(Operation::Create, &name, None, Some(&object)).await?;
@@ -179,6 +177,15 @@ impl Scope {
     pub(super) fn dedup_owners(&self, object: &mut Value, admitted: bool) {
         if let Some(warning) = dedup_owner_references(object, admitted) {
             self.warnings.add(warning);
+        }
+    }
+
+    /// A definition may say what is not understood.
+    pub(super) fn warn_of_formats(&self, object: &Value, old: Option<&Value>) {
+        if self.resource.is(crd::GROUP, crd::PLURAL) && self.part == Part::Whole {
+            for warning in crd::warnings::of(object, old) {
+                self.warnings.add(warning);
+            }
         }
     }
 

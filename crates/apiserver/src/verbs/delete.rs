@@ -13,7 +13,7 @@ use crate::{
     admission::Operation,
     convert,
     failure::Outcome,
-    read,
+    object, read,
     scope::Scope,
     store::{CommitError, Entry, Expect, Write},
     strategy,
@@ -57,6 +57,14 @@ async fn attempt(
     let stored = convert::entry(resource, entry.clone()).await?;
     let old = read::value(resource, &stored);
     scope.check_namespace_life(Operation::Delete, name)?;
+    if resource.is("", "namespaces")
+        && let Some(uid) = options.preconditions.as_ref().and_then(|wanted| wanted.uid.as_deref())
+        && uid != object::uid(&old)
+    {
+        // A namespace is deleted in ways of its own.
+        let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", object::uid(&old));
+        return Err(scope.conflict(name, &why).into());
+    }
     let mut new = old.clone();
     strategy::before_delete(resource, &mut new);
     let collected = strategy::is_collected(resource);
@@ -76,7 +84,7 @@ async fn attempt(
         };
     }
 
-    strategy::prepare_delete(resource, &mut new);
+    strategy::prepare_delete(resource, &mut new, &old);
     if options.is_dry_run() {
         return Ok(Some(Deleted::Waiting(Stored::Dry(new))));
     }

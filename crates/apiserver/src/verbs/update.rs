@@ -4,7 +4,6 @@
 
 use apimachinery::{
     apply::keep_times,
-    field::{FieldError, Path},
     meta::{
         create::wipe,
         update::{MODIFIED, Target, before_update, check_uid, check_version, finishes_deletion},
@@ -105,7 +104,14 @@ async fn attempt(scope: &Scope, name: &str, change: &dyn Change, entry: &Entry) 
     let resource = &scope.resource;
     let stored = convert::entry(resource, entry.clone()).await?;
     let old = read::value(resource, &stored);
-    let target = Target { group: &resource.group, resource: &resource.plural, namespace: &scope.namespace, name };
+    let registry_path = resource.registry_path();
+    let target = Target {
+        group: &resource.group,
+        resource: &resource.plural,
+        namespace: &scope.namespace,
+        name,
+        registry_path: &registry_path,
+    };
     check_uid(change.whole().unwrap_or(&Value::Null), &old, &target)?;
     let mut new = scope.converting(|| change.apply(scope, Some(&old))).await?;
     scope.settle_namespace(&mut new)?;
@@ -119,9 +125,11 @@ async fn attempt(scope: &Scope, name: &str, change: &dyn Change, entry: &Entry) 
     strategy::prepare_update(resource, scope.part, &mut new, &old);
     let errors = strategy::check_update(resource, scope.part, &new, &old, &scope.warnings);
     if !errors.is_empty() {
-        return Err(Status::invalid(&resource.group, &resource.kind, name, &errors).into());
+        let (group, kind) = (strategy::named_group(resource, &new), strategy::named_kind(resource, &new));
+        return Err(Status::invalid(group, kind, name, &errors).into());
     }
     scope.warn_of_finalizers(&new, Some(&old));
+    scope.warn_of_formats(&new, Some(&old));
     strategy::canonicalize(resource, &mut new);
     keep_times(&mut new, &old);
     scope.judge(Operation::Update, name, Some(&old), Some(&new)).await?;
@@ -130,7 +138,7 @@ async fn attempt(scope: &Scope, name: &str, change: &dyn Change, entry: &Entry) 
     let goes = finishes_deletion(&new, &old) && !strategy::waits_for_content(resource, &new);
     let unchanged = new == old;
     if scope.dry_run {
-        return Ok(Attempt::Done(Stored::Dry(new)));
+        return Ok(Attempt::Done(Stored::Dry(read::as_stored(resource, new))));
     }
     let (group, version) = (&resource.storage_group, &resource.storage_version);
     let write = if goes {
@@ -155,6 +163,5 @@ fn check_number(new: &Value) -> Outcome<()> {
     if given.is_empty() || given.parse::<u64>().is_ok() {
         return Ok(());
     }
-    let error = FieldError::invalid(&Path::ROOT.child("resourceVersion"), given, crate::failure::unsigned(given));
-    Err(Status::unknown(error.to_string()).into())
+    Err(Status::unknown(crate::failure::unsigned(given)).into())
 }

@@ -14,13 +14,13 @@ use kube::{
 use serde_json::{Value, json};
 
 /// The events of a watch, as they come.
-struct Events {
+pub struct Events {
     body: apiserver::Body,
     rest: Vec<u8>,
 }
 
 impl Events {
-    async fn open(server: &apiserver::Server, query: &str) -> Self {
+    pub async fn open(server: &apiserver::Server, query: &str) -> Self {
         let request = Request::builder()
             .uri(format!("{WIDGETS}?watch=true&{query}"))
             .extension(admin())
@@ -31,7 +31,7 @@ impl Events {
         Self { body: response.into_body(), rest: Vec::new() }
     }
 
-    async fn next(&mut self) -> Option<Value> {
+    pub async fn next(&mut self) -> Option<Value> {
         loop {
             if let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = self.rest.drain(..=end).collect();

@@ -1,8 +1,8 @@
 //! What a review may be: `pkg/apis/authorization/validation`.
 
 use apimachinery::field::{FieldError, Path};
-use apimachinery::meta::{Meta, validate};
-use serde_json::{Map, Value};
+use apimachinery::meta::{Meta, go, validate};
+use serde_json::Value;
 
 use super::{Review, text};
 
@@ -14,7 +14,7 @@ pub(super) fn check(review: Review, object: &Value) -> Vec<FieldError> {
     let (resource, path) = (given("resourceAttributes"), given("nonResourceAttributes"));
     let at = Path::ROOT.child("spec");
     if resource.is_some() == path.is_some() {
-        errors.push(FieldError::invalid(&at, path.cloned().unwrap_or_default(), EXACTLY_ONE));
+        errors.push(FieldError::invalid(&at, path.map(as_in_go).unwrap_or_default(), EXACTLY_ONE));
     }
     if review != Review::SelfSubjectAccess
         && text(spec, "user").is_empty()
@@ -35,30 +35,28 @@ pub(super) fn check(review: Review, object: &Value) -> Vec<FieldError> {
         }
         if let Some(path) = path {
             let at = at.child("nonResourceAttributes");
-            errors.push(FieldError::invalid(&at, path.clone(), "disallowed on this kind of request"));
+            errors.push(FieldError::invalid(&at, as_in_go(path), "disallowed on this kind of request"));
         }
     }
     errors
 }
 
+/// The internal form, which has no names for JSON.
+fn as_in_go(path: &Value) -> Value {
+    serde_json::json!({"Path": text(path, "path"), "Verb": text(path, "verb")})
+}
+
 /// Metadata says nothing, but for the namespace of a local review.
 fn metadata(review: Review, object: &Value, errors: &mut Vec<FieldError>) {
     let local = review == Review::LocalSubjectAccess;
-    let said: Map<String, Value> = Meta::of(object)
-        .tree()
-        .into_iter()
-        .flatten()
-        .filter(|(field, value)| {
-            *field != "managedFields"
-                && !(local && *field == "namespace")
-                && !value.is_null()
-                && value.as_str() != Some("")
-        })
-        .map(|(field, value)| (field.clone(), value.clone()))
-        .collect();
-    if !said.is_empty() {
+    let Some(tree) = Meta::of(object).tree() else { return };
+    let says = tree.iter().any(|(field, value)| {
+        *field != "managedFields" && !(local && *field == "namespace") && !value.is_null() && value.as_str() != Some("")
+    });
+    if says {
         let words = if local { "must be empty except for namespace" } else { "must be empty" };
-        errors.push(FieldError::invalid(&Path::ROOT.child("metadata"), said, words));
+        let shown = go::object_meta(&Value::Object(tree.clone()));
+        errors.push(FieldError::invalid_unshown(&Path::ROOT.child("metadata"), format!("{shown}: {words}")));
     }
 }
 
