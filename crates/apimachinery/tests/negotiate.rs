@@ -66,7 +66,9 @@ fn what_clients_send_is_answered_in_their_best_form() {
 
 #[test]
 fn what_is_not_served_is_refused_with_what_is() {
-    let refused = Err("only the following media types are accepted: application/json, application/yaml".to_owned());
+    // Kubernetes' own list, so that its clients read the same text; they accept JSON beside protobuf.
+    let known = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+    let refused = Err(format!("only the following media types are accepted: {known}"));
     for text in [
         "application/vnd.kubernetes.protobuf",
         "application/cbor",
@@ -93,7 +95,9 @@ fn a_watch_is_json_only() {
     assert_eq!(answer(KUBECTL, Endpoint::Watch), Ok(json(Form::Table(MetaVersion::V1))));
     assert_eq!(
         answer("application/yaml", Endpoint::Watch),
-        Err("only the following media types are accepted: application/json;stream=watch".to_owned())
+        Err("only the following media types are accepted: application/json;stream=watch, \
+             application/vnd.kubernetes.protobuf;stream=watch"
+            .to_owned())
     );
 }
 
