@@ -36,7 +36,13 @@ pub fn owner_references(references: &[Value]) -> String {
 }
 
 fn structure(value: &Value, order: &[&str]) -> String {
-    let fields = order.iter().filter_map(|name| Some((*name, value.get(*name)?)));
+    // Go leaves out empty lists and maps (`omitempty`).
+    let is_empty = |value: &Value| match value {
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        _ => false,
+    };
+    let fields = order.iter().filter_map(|name| Some((*name, value.get(*name)?))).filter(|(_, value)| !is_empty(value));
     let texts: Vec<String> = fields
         .map(|(name, value)| {
             let text = match (name, value) {
