@@ -168,7 +168,7 @@ pub fn decode_object(body: &[u8], form: ContentType) -> Result<Decoded, DecodeEr
 }
 
 /// What Go's reader calls a value.
-fn go_kind(value: &Value) -> &'static str {
+pub const fn go_kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "bool",

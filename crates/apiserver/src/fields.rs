@@ -12,7 +12,7 @@ use http::StatusCode;
 use serde_json::{Map, Value};
 
 use crate::{
-    builtin::{defaults, typed, written},
+    builtin::{defaults, written},
     convert::Conversions,
     failure::Outcome,
     options::FieldValidation,
@@ -38,7 +38,7 @@ pub(crate) fn applied(scope: &Scope, live: Option<&Value>, body: &Bytes, force: 
         return Err(Status::bad_request(format!(
             "error decoding patch: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {} into Go value of type \
              map[string]interface {{}}",
-            typed::found(&decoded.value)
+            json::go_kind(&decoded.value)
         ))
         .into());
     }

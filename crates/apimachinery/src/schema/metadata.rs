@@ -5,7 +5,10 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::Schema;
-use crate::field::{FieldError, Path};
+use crate::{
+    field::{FieldError, Path},
+    json::go_kind,
+};
 
 /// What a field of metadata must be.
 #[derive(Clone, Copy)]
@@ -93,7 +96,7 @@ fn coerce_within(object: &mut Value, of: &str) -> Result<Vec<String>, String> {
     let mut unknown = Vec::new();
     if let Some(metadata) = object.get_mut("metadata") {
         if !of.is_empty() && !metadata.is_object() && !metadata.is_null() {
-            let found = found(metadata);
+            let found = go_kind(metadata);
             return Err(format!(
                 "json: cannot unmarshal {found} into Go struct field {of}.metadata of type v1.ObjectMeta"
             ));
@@ -161,7 +164,7 @@ fn coerce_metadata(
     match metadata {
         Value::Null => *metadata = Value::Object(Map::new()),
         Value::Object(fields) => coerce_fields(fields, &OBJECT_META, stack, path, unknown)?,
-        other => return Err(format!("json: cannot unmarshal {} into Go value of type v1.ObjectMeta", found(other))),
+        other => return Err(format!("json: cannot unmarshal {} into Go value of type v1.ObjectMeta", go_kind(other))),
     }
     Ok(())
 }
@@ -203,7 +206,7 @@ fn coerce_field(
     let wrong = |value: &Value, wanted: &str| {
         let found = match value {
             Value::Number(number) if wanted == "int64" => format!("number {number}"),
-            other => found(other).to_owned(),
+            other => go_kind(other).to_owned(),
         };
         Err(format!("json: cannot unmarshal {found} into Go struct field {}.{stack} of type {wanted}", of.name))
     };
@@ -283,17 +286,6 @@ fn complete_owner(value: &mut Value) {
         for name in ["apiVersion", "kind", "name", "uid"] {
             fields.entry(name).or_insert_with(|| Value::String(String::new()));
         }
-    }
-}
-
-const fn found(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
     }
 }
 

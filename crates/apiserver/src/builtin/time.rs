@@ -1,9 +1,8 @@
 //! Times as Go reads them: `metav1.Time` and `metav1.MicroTime`.
 
+use apimachinery::json::go_kind;
 use jiff::Timestamp;
 use serde_json::Value;
-
-use super::typed::found;
 
 /// How exact a time is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +34,7 @@ const PARTS: &[(&str, usize)] = &[
 /// It is none, in the words of Go's `time.Parse`.
 pub fn read(kind: Kind, value: &mut Value) -> Result<(), String> {
     let Value::String(text) = value else {
-        return Err(format!("json: cannot unmarshal {} into Go value of type string", found(value)));
+        return Err(format!("json: cannot unmarshal {} into Go value of type string", go_kind(value)));
     };
     check(kind, text)?;
     let (layout, name) = match kind {

@@ -1,7 +1,10 @@
 //! Objects of built-in kinds as Go reads them into structures: fields that are not known go, null and empty ones too, and a value of another
 //! type is refused in Go's words. See `sigs.k8s.io/json`.
 
-use apimachinery::schema::{Schema, SchemaOrArray, SchemaOrBool};
+use apimachinery::{
+    json::go_kind,
+    schema::{Schema, SchemaOrArray, SchemaOrBool},
+};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value};
 
@@ -116,7 +119,7 @@ impl Reader<'_> {
                 }
             }
             ("string" | "boolean" | "integer" | "number" | "array" | "object", other) => {
-                self.other_type(found(other), schema, field);
+                self.other_type(go_kind(other), schema, field);
             }
             _ => {}
         }
@@ -169,7 +172,7 @@ impl Reader<'_> {
             _ if schema.properties.is_empty() => {}
             other => {
                 let wanted = format!("v1.{}", short(name));
-                self.refuse(found(other), &wanted, field);
+                self.refuse(go_kind(other), &wanted, field);
             }
         }
     }
@@ -211,18 +214,6 @@ fn go_type(schema: &Schema) -> String {
             _ => "map[string]interface {}".to_owned(),
         },
         kind => kind.to_owned(),
-    }
-}
-
-/// What JSON calls a value of this type.
-pub(crate) const fn found(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
     }
 }
 
