@@ -48,7 +48,7 @@ enum Command {
     Revoke(scenario::Args),
     /// The embedded server beside etcd and kube-apiserver.
     Plane(scenario::plane::Args),
-    /// Instructions of the request path without sockets.
+    /// Instructions of the request path less TLS and the kernel.
     Pipeline(pipeline::Args),
     /// Everything.
     All,

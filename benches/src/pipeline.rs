@@ -28,7 +28,7 @@ pub fn run(args: &Args) -> Result<()> {
     let short = args.requests / 10;
     let few = count(&place, short, None)?;
     let many = count(&place, args.requests, args.out.as_deref())?;
-    println!("### Instructions of the request path without sockets (callgrind)\n");
+    println!("### Instructions of the request path less TLS and the kernel (callgrind)\n");
     println!(
         "| requests | instructions each |\n|---|---|\n| {} | {} |\n",
         args.requests,
