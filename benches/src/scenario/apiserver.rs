@@ -23,10 +23,12 @@ const NAMES: usize = 2000;
 const GROUPS: usize = 10;
 const ADMIN: &str = "bench-administrator";
 
-struct Server {
+/// A kube-apiserver with its etcd, and what the users ask for.
+pub struct Server {
     api: Process,
     _etcd: Process,
-    port: u16,
+    /// Where it listens.
+    pub port: u16,
 }
 
 /// Both ways, round by round.
@@ -34,9 +36,7 @@ struct Server {
 pub fn run(args: &Args) -> Result<()> {
     let place = Place::new()?;
     let server = start(&place)?;
-    let templates: Vec<String> = (0..GROUPS).map(template).collect();
-    let options = Options { core: None, templates, ..Options::default() };
-    let drover = drover::start(&place, server.port, &options)?;
+    let drover = drover::start(&place, server.port, &options())?;
     let direct = Peer::start(Kind::Direct, &place, server.port)?;
     let path = "/api/v1/namespaces/default/configmaps/bench";
     let through = names::target(path);
@@ -91,6 +91,11 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
+/// A Drover that shares both cores with the server, each user with its groups.
+pub fn options() -> Options {
+    Options { core: None, templates: (0..GROUPS).map(template).collect(), ..Options::default() }
+}
+
 fn template(number: usize) -> String {
     format!("bench-{number}")
 }
@@ -109,7 +114,8 @@ pub fn programs() -> Result<PathBuf> {
     Ok(text.lines().last().context("the build script names no folder")?.into())
 }
 
-fn start(place: &Place) -> Result<Server> {
+/// Starts both, and makes the objects.
+pub fn start(place: &Place) -> Result<Server> {
     let bin = programs()?;
     let (client, peer, port) = (free_port()?, free_port()?, free_port()?);
     let dir = place.dir.path().display();

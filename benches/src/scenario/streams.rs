@@ -25,6 +25,7 @@ use crate::process::loopback;
 pub struct Opener {
     port: u16,
     prefix: String,
+    watched: &'static str,
     one: Arc<ClientConfig>,
     two: Arc<ClientConfig>,
 }
@@ -41,7 +42,13 @@ impl Opener {
     /// At `port`; `gateway` puts the cluster's path at the gateway before each target.
     pub fn new(pki: &Pki, port: u16, gateway: bool) -> Result<Self> {
         let prefix = if gateway { names::target("") } else { String::new() };
-        Ok(Self { port, prefix, one: pki.client(&["http/1.1"])?, two: pki.client(&["h2"])? })
+        Ok(Self { port, prefix, watched: "pods", one: pki.client(&["http/1.1"])?, two: pki.client(&["h2"])? })
+    }
+
+    /// Watches this resource of the namespace `default`; pods without.
+    pub fn watching(mut self, resource: &'static str) -> Self {
+        self.watched = resource;
+        self
     }
 
     async fn connect(&self, config: &Arc<ClientConfig>) -> Result<TlsStream<TcpStream>> {
@@ -51,7 +58,8 @@ impl Opener {
     }
 
     fn watch_target(&self) -> String {
-        format!("{}/api/v1/namespaces/default/pods?watch=true&resourceVersion=1", self.prefix)
+        // Without a version a kube-apiserver tells at once what there is.
+        format!("{}/api/v1/namespaces/default/{}?watch=true", self.prefix, self.watched)
     }
 
     /// A watch of user `user` on a connection of its own; its first event has arrived.
