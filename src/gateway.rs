@@ -33,7 +33,7 @@ pub use refusal::Refusal;
 
 use crate::{
     cluster::Registry,
-    identity::PeerCertificate,
+    identity::{Accounts, PeerCertificate},
     telemetry::{audit::AuditLog, metrics::Metrics, ops::Checks, trace::Tracer},
     world::Watch,
 };
@@ -45,6 +45,8 @@ pub struct Gateway {
     pub watch: Watch,
     /// The clusters' connections.
     pub clusters: Registry,
+    /// Who knows the service accounts of the management plane, where that is in this process.
+    pub accounts: Option<Arc<dyn Accounts>>,
     /// The audit log.
     pub audit: Arc<AuditLog>,
     /// The metrics.

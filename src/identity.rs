@@ -1,11 +1,13 @@
 //! Who calls: from what a client presents to a user of the world. No IO, no lock, no write.
 
+pub mod account;
 pub mod certificate;
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
+pub use account::{Accounts, ServiceAccount};
 pub use certificate::PeerCertificate;
 
 use crate::world::{
@@ -21,6 +23,8 @@ pub enum Presented {
     Token(TokenHash),
     /// A client certificate that the TLS layer verified.
     Certificate(Arc<PeerCertificate>),
+    /// A token of a service account, which the management plane verified.
+    Account(Arc<ServiceAccount>),
 }
 
 /// An authenticated caller.
@@ -39,6 +43,8 @@ pub enum Credential {
     Token(Arc<TokenRow>),
     /// A client certificate, with its groups as bindings name them.
     Certificate(Arc<PeerCertificate>, Arc<[SubjectId]>),
+    /// A token of a service account.
+    Account(Arc<ServiceAccount>),
 }
 
 /// Why a credential proves nothing.
@@ -64,6 +70,9 @@ impl Identity {
         match presented {
             Presented::Token(hash) => Self::of_token(hash, world, now),
             Presented::Certificate(certificate) => Self::of_certificate(certificate, world, now),
+            Presented::Account(account) if account.expires_at <= now => Err(Unauthenticated::Expired),
+            Presented::Account(account) if !(account.holds)() => Err(Unauthenticated::Unknown),
+            Presented::Account(account) => Ok(Self::of_account(account)),
         }
     }
 
@@ -72,6 +81,7 @@ impl Identity {
         let groups: &[SubjectId] = match &self.credential {
             Credential::Token(token) => &token.groups,
             Credential::Certificate(_, groups) => groups,
+            Credential::Account(_) => &[],
         };
         self.user.subjects.iter().chain(groups).copied()
     }
@@ -81,6 +91,7 @@ impl Identity {
         match &self.credential {
             Credential::Token(token) => token.expires_at,
             Credential::Certificate(certificate, _) => Some(certificate.not_after),
+            Credential::Account(account) => Some(account.expires_at),
         }
     }
 
@@ -88,8 +99,21 @@ impl Identity {
     pub fn scope(&self) -> Option<&Arc<str>> {
         match &self.credential {
             Credential::Token(token) => token.cluster.as_ref(),
-            Credential::Certificate(..) => None,
+            Credential::Certificate(..) | Credential::Account(_) => None,
         }
+    }
+
+    /// The service account, if the caller is one.
+    pub const fn account(&self) -> Option<&Arc<ServiceAccount>> {
+        match &self.credential {
+            Credential::Account(account) => Some(account),
+            Credential::Token(_) | Credential::Certificate(..) => None,
+        }
+    }
+
+    /// A service account whose token was judged at this moment.
+    pub fn of_account(account: &Arc<ServiceAccount>) -> Self {
+        Self { user: Arc::clone(&account.user), credential: Credential::Account(Arc::clone(account)) }
     }
 
     fn of_token(hash: &TokenHash, world: &World, now: Timestamp) -> Result<Self, Unauthenticated> {

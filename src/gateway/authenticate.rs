@@ -1,7 +1,8 @@
 //! Who calls? One credential, read strictly; one hash; one look-up. No IO, no write.
 //!
 //! Nothing but the token's hash is looked up, and by it alone: the work for a token that nobody has is that for one that
-//! somebody has, and the user name beside a password is not read at all.
+//! somebody has, and the user name beside a password is not read at all. Only in the management plane's own cluster is a signed
+//! token that nobody has shown to the plane, which may know it for one of its service accounts'.
 
 use apimachinery::credential;
 use http::{HeaderMap, HeaderValue, Uri, header, uri::Authority};
@@ -9,7 +10,7 @@ use jiff::Timestamp;
 
 use super::{Peer, Refusal};
 use crate::{
-    identity::{Identity, Presented},
+    identity::{Accounts, Identity, Presented, Unauthenticated, account::is_signed},
     world::{TokenHash, World},
 };
 
@@ -26,6 +27,8 @@ pub struct Authenticated {
 
 /// Reads the one credential of a request: `Authorization`, a WebSocket subprotocol, or the connection's certificate.
 ///
+/// `accounts` are those of the cluster that is asked for, if it has any.
+///
 /// # Errors
 /// No credential, an unreadable one, more than one, one that proves nothing, or one that a page of another origin uses.
 pub fn authenticate(
@@ -34,6 +37,7 @@ pub fn authenticate(
     peer: &Peer,
     upgrade: bool,
     world: &World,
+    accounts: Option<&dyn Accounts>,
     now: Timestamp,
 ) -> Result<Authenticated, Refusal> {
     let bearer = credential::read_authorization(headers)?;
@@ -57,8 +61,18 @@ pub fn authenticate(
     if headers.contains_key(header::ORIGIN) && is_ambient(token.is_some(), headers) && is_foreign(headers, uri) {
         return Err(Refusal::ForeignOrigin);
     }
-    let identity = Identity::of(&presented, world, now)?;
-    Ok(Authenticated { identity, presented, protocols })
+    match Identity::of(&presented, world, now) {
+        Ok(identity) => Ok(Authenticated { identity, presented, protocols }),
+        // What is no token of Drover's, and nothing that one of them was: a token that ended is not asked about elsewhere.
+        Err(Unauthenticated::Unknown) => {
+            let signed = token.as_ref().map(credential::Token::expose).filter(|token| is_signed(token));
+            let account = signed.zip(accounts).and_then(|(token, accounts)| accounts.of_token(token));
+            let account = account.ok_or(Unauthenticated::Unknown)?;
+            let identity = Identity::of_account(&account);
+            Ok(Authenticated { identity, presented: Presented::Account(account), protocols })
+        }
+        Err(refused) => Err(refused.into()),
+    }
 }
 
 /// Whether a browser adds this credential by itself, whichever page asks: a client certificate, a password it remembers.

@@ -19,7 +19,10 @@ use super::{
     impersonate::Persona,
     route::Route,
 };
-use crate::cluster::{Call, Cluster, RequestBody, UpstreamBody};
+use crate::{
+    cluster::{Call, Cluster, RequestBody, UpstreamBody},
+    identity::Unauthenticated,
+};
 
 static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -43,6 +46,7 @@ pub fn head(
     route: &Route<'_>,
     peer: &Peer,
     persona: &Persona,
+    cluster: &Cluster,
     exchange: &Exchange,
 ) -> Result<(), Refusal> {
     let headers = &mut parts.headers;
@@ -51,7 +55,12 @@ pub fn head(
     remove_identity_headers(headers, if peer.trusted { Forwarded::Keep } else { Forwarded::Drop });
     headers.remove(header::EXPECT);
     headers.remove(header::HOST);
-    persona.headers.apply(headers).map_err(|_| Refusal::Host)?;
+    match &persona.headers {
+        Some(identity) => identity.apply(headers).map_err(|_| Refusal::Host)?,
+        // A request without an identity would be one of the gateway's own account.
+        None if !cluster.is_in_process() => return Err(Unauthenticated::Unknown.into()),
+        None => {}
+    }
     exchange::mark(headers, exchange);
     headers.append(&FORWARDED_FOR, peer.forwarded_for.clone());
     if trailers {

@@ -9,6 +9,8 @@ use crate::{
     identity::Identity,
     world::{
         World,
+        input::Reach,
+        names::LOCAL,
         rows::{ClusterRow, SubjectId, UserRow},
     },
 };
@@ -19,7 +21,7 @@ pub const MAX_GROUPS: usize = 64;
 /// What a caller has in a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Granted {
-    /// Published role groups, in the order of their templates' names.
+    /// Published role groups, in the order of their templates' names; of a service account the groups that Kubernetes gives it.
     pub groups: Vec<Arc<str>>,
 }
 
@@ -61,6 +63,11 @@ pub fn admit<'w>(identity: &Identity, id: &str, world: &'w World) -> Result<&'w 
         return Err(Denied::NotAMember);
     }
     let cluster = world.cluster(id).ok_or(Denied::NotAMember)?;
+    if identity.account().is_some() {
+        // The plane's own rules say what its accounts may do; no binding can name them.
+        let own = cluster.reach == Reach::InProcess && *cluster.id == *LOCAL;
+        return own.then_some(cluster).ok_or(Denied::NotAMember);
+    }
     if cluster.binds(identity.subjects()) { Ok(cluster) } else { Err(Denied::NotAMember) }
 }
 
@@ -69,6 +76,9 @@ pub fn admit<'w>(identity: &Identity, id: &str, world: &'w World) -> Result<&'w 
 /// # Errors
 /// Where the cluster cannot be used under this identity at the moment.
 pub fn grant(identity: &Identity, cluster: &ClusterRow) -> Result<Granted, Denied> {
+    if let Some(account) = identity.account() {
+        return Ok(Granted { groups: account.groups.clone() });
+    }
     granted(&identity.user, identity.subjects(), cluster)
 }
 

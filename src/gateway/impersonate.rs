@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     cluster::Caller,
-    identity::{Credential, Identity},
+    identity::{Credential, Identity, ServiceAccount},
     telemetry::metrics::{ClusterMetrics, Metrics},
     world::{
         World, names,
@@ -43,8 +43,8 @@ pub struct Persona {
     pub user: Arc<UserRow>,
     /// Its role groups there.
     pub granted: Arc<Granted>,
-    /// The headers that say so.
-    pub headers: Rendered,
+    /// The headers that say so. A service account has none, so that no cluster beyond this process can be sent it.
+    pub headers: Option<Rendered>,
     /// The metrics of that cluster.
     pub metrics: Arc<ClusterMetrics>,
     /// The same for a cluster in this process, which reads no header.
@@ -70,6 +70,8 @@ impl Basis {
                 (Credential::Certificate(one, groups), Credential::Certificate(other, others)) => {
                     one == other && groups == others
                 }
+                // One token says the same of its account each time; that it is still taken was asked before.
+                (Credential::Account(one), Credential::Account(other)) => one.hash == other.hash,
                 _ => false,
             }
     }
@@ -87,6 +89,7 @@ fn credential_key(credential: &Credential) -> [u8; 32] {
     match credential {
         Credential::Token(token) => token.hash.0,
         Credential::Certificate(certificate, _) => certificate.fingerprint,
+        Credential::Account(account) => account.hash.0,
     }
 }
 
@@ -120,8 +123,11 @@ impl Personas {
             credential: identity.credential.clone(),
             cluster: Arc::clone(cluster),
         };
-        let persona =
-            Arc::new(Persona::render(Arc::clone(&identity.user), granted, basis, metrics.cluster(&cluster.id))?);
+        let metrics = metrics.cluster(&cluster.id);
+        let persona = Arc::new(match identity.account() {
+            Some(account) => Persona::of_account(account, granted, basis, metrics),
+            None => Persona::render(Arc::clone(&identity.user), granted, basis, metrics)?,
+        });
         if kept.len() >= KEPT {
             // Rare, and cheaper than an order of use kept on every request.
             kept.clear();
@@ -141,8 +147,28 @@ impl Persona {
     pub fn token(&self) -> Option<&str> {
         match &self.basis.credential {
             Credential::Token(token) => Some(&token.name),
-            Credential::Certificate(..) => None,
+            Credential::Certificate(..) | Credential::Account(_) => None,
         }
+    }
+
+    /// The service account that calls, if it is one.
+    pub fn account(&self) -> Option<&ServiceAccount> {
+        match &self.basis.credential {
+            Credential::Account(account) => Some(account),
+            Credential::Token(_) | Credential::Certificate(..) => None,
+        }
+    }
+
+    /// A service account, which only a cluster in this process is told of.
+    fn of_account(account: &ServiceAccount, granted: Granted, basis: Basis, metrics: Arc<ClusterMetrics>) -> Self {
+        let user = Arc::clone(&account.user);
+        let caller = Caller {
+            user: user.name.to_string(),
+            uid: user.uid.as_deref().map(str::to_owned),
+            groups: granted.groups.iter().map(ToString::to_string).collect(),
+            extra: account.extra.clone(),
+        };
+        Self { user, granted: Arc::new(granted), headers: None, metrics, caller: Arc::new(caller), basis }
     }
 
     fn render(
@@ -156,7 +182,7 @@ impl Persona {
         let username = [&*user.username];
         let token = match &basis.credential {
             Credential::Token(token) => Some([&*token.name]),
-            Credential::Certificate(..) => None,
+            Credential::Certificate(..) | Credential::Account(_) => None,
         };
         let mut extras: Vec<(&str, &[&str])> = Vec::new();
         if may_send(EXTRA_USERNAME) {
@@ -182,6 +208,7 @@ impl Persona {
                 .map(|&(key, values)| (key.to_owned(), values.iter().map(|&v| v.to_owned()).collect()))
                 .collect(),
         };
+        let headers = Some(headers);
         Ok(Self { user, granted: Arc::new(granted), headers, metrics, caller: Arc::new(caller), basis })
     }
 }

@@ -24,7 +24,10 @@ pub(super) fn write(exchange: &Exchange, stage: Stage) {
     // Read again rather than kept: what was read borrows from the request, which has long gone to the cluster.
     let target = target::read(Version::HTTP_2, &exchange.read_as, &exchange.uri, exchange.routing).ok();
     let info = target.as_ref().and_then(|target| RequestInfo::of(&exchange.read_as, target).ok());
-    let request = request(exchange, info.as_ref());
+    let extra = exchange.caller.as_deref().map(extra).unwrap_or_default();
+    let extra: Vec<(&str, &[&str])> = extra.iter().map(|(key, values)| (*key, values.as_slice())).collect();
+    let mut request = request(exchange, info.as_ref());
+    request.user.extra = &extra;
     let (cause, message) = exchange.refusal.as_ref().map_or(("", ""), |(cause, message)| (*cause, message.as_str()));
     let complete = stage == Stage::ResponseComplete;
     let kept = exchange.request_body.as_deref().filter(|_| complete && decision.level >= Level::Request);
@@ -81,6 +84,12 @@ fn request<'a>(exchange: &'a Exchange, info: Option<&'a RequestInfo<'_>>) -> Req
             name: &info.name,
         }),
     }
+}
+
+/// What is known of a service account besides its name: the id of the token, by which its issuing is found in the log.
+fn extra(persona: &Persona) -> Vec<(&str, Vec<&str>)> {
+    let extra = persona.account().map(|account| &account.extra);
+    extra.into_iter().flatten().map(|(key, values)| (&**key, values.iter().map(|v| &**v).collect())).collect()
 }
 
 fn user(persona: &Persona) -> UserRef<'_> {

@@ -146,12 +146,15 @@ async fn to_cluster(
 
     // One snapshot for the whole decision: what it is decided by is what is compared when a stream registers.
     let world = gateway.watch.load();
+    // Service accounts are nobody in any cluster but their own: elsewhere their tokens are not even looked at.
+    let accounts = gateway.accounts.as_deref().filter(|accounts| accounts.cluster() == id);
     let authenticated = authenticate::authenticate(
         request.headers(),
         request.uri(),
         peer,
         wanted.is_some(),
         &world,
+        accounts,
         exchange.received(),
     )
     .map_err(|refusal| failed(worker, exchange, refusal))?;
@@ -181,8 +184,8 @@ async fn to_cluster(
     gateway.audit.ready().await;
 
     // From here on the head is the cluster's. The upgrade is asked for last: its headers are hop-by-hop ones.
-    forward::head(&mut parts, route, peer, persona, exchange)?;
     let cluster = gateway.clusters.get(id).ok_or(Refusal::NotConnected)?;
+    forward::head(&mut parts, route, peer, persona, &cluster, exchange)?;
     if cluster.is_in_process() {
         parts.extensions.insert(Arc::clone(persona.caller()));
     }

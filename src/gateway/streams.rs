@@ -174,6 +174,8 @@ struct Entry {
 struct Open {
     entries: HashMap<u64, Entry>,
     by_token: HashMap<TokenHash, HashSet<u64>>,
+    /// Those of service accounts, of which the world says nothing.
+    accounts: HashSet<u64>,
     by_user: HashMap<Arc<str>, HashSet<u64>>,
     by_cluster: HashMap<Arc<str>, HashSet<u64>>,
     expiries: BTreeSet<(Timestamp, u64)>,
@@ -238,8 +240,14 @@ impl Streams {
         let signal = Arc::new(Signal::default());
         let withdrawn = {
             let mut open = self.lock();
-            if let Presented::Token(hash) = &basis.presented {
-                open.by_token.entry(*hash).or_default().insert(id);
+            match &basis.presented {
+                Presented::Token(hash) => {
+                    open.by_token.entry(*hash).or_default().insert(id);
+                }
+                Presented::Account(_) => {
+                    open.accounts.insert(id);
+                }
+                Presented::Certificate(_) => {}
             }
             for user in basis.users() {
                 open.by_user.entry(Arc::clone(user)).or_default().insert(id);
@@ -273,6 +281,15 @@ impl Streams {
         };
         for batch in ids.chunks(BATCH) {
             self.judge(batch, world, Timestamp::now());
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Judges again the streams of service accounts, which end with what their tokens are bound to.
+    pub async fn review_accounts(&self) {
+        let ids: Vec<u64> = self.lock().accounts.iter().copied().collect();
+        for batch in ids.chunks(BATCH) {
+            self.judge(batch, &self.watch.load(), Timestamp::now());
             tokio::task::yield_now().await;
         }
     }
@@ -364,6 +381,7 @@ impl Streams {
         if let Presented::Token(hash) = &entry.basis.presented {
             unfile(&mut open.by_token, hash, id);
         }
+        open.accounts.remove(&id);
         for user in entry.basis.users() {
             unfile(&mut open.by_user, user, id);
         }
@@ -390,7 +408,10 @@ fn unfile<K: std::hash::Hash + Eq>(index: &mut HashMap<K, HashSet<u64>>, key: &K
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::Arc, time::Duration};
+    use std::{
+        sync::{Arc, atomic::AtomicBool},
+        time::Duration,
+    };
 
     use jiff::Timestamp;
 
@@ -402,7 +423,7 @@ mod tests {
             Feed, Publisher, TokenHash, Update, Watch,
             input::{
                 Inputs,
-                testing::{binding, cluster, open, token, user},
+                testing::{binding, cluster, in_process, open, token, user},
             },
         },
     };
@@ -529,6 +550,31 @@ mod tests {
         let stream = house.open(basis, house.now());
         house.change(|inputs| drop(inputs.bindings.pop())).await;
         assert_eq!(ended(&stream).await, Some(End::Revoked));
+    }
+
+    /// T3: the world says nothing of service accounts.
+    #[tokio::test]
+    async fn a_stream_of_a_service_account_ends_with_it() {
+        let mut house = House::new().await;
+        house.change(|inputs| inputs.clusters.push(in_process("local"))).await;
+        let (lives, end) = (Arc::new(AtomicBool::new(true)), Timestamp::from_second(4_000_000_000).unwrap());
+        let account = crate::identity::account::testing::robot(&lives, end);
+        let basis = Basis {
+            presented: Presented::Account(Arc::clone(&account)),
+            user: Arc::clone(&account.user.name),
+            target: None,
+            cluster: "local".into(),
+            groups: Arc::new(guard::Granted { groups: account.groups.clone() }),
+            expires_at: Some(end),
+        };
+        let stream = house.open(basis, house.now());
+        house.streams.review_accounts().await;
+        assert_eq!(ended(&stream).await, None);
+        lives.store(false, std::sync::atomic::Ordering::Relaxed);
+        house.streams.review_accounts().await;
+        assert_eq!(ended(&stream).await, Some(End::Revoked));
+        drop(stream);
+        assert!(house.streams.lock().accounts.is_empty());
     }
 
     /// T3: the token's own end.

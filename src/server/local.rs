@@ -1,20 +1,21 @@
 //! The embedded management plane as cluster `local`: requests run on the control runtime, their answers are read where they are asked
-//! for. Its token reviews know Drover's tokens.
+//! for. Its token reviews know Drover's tokens, and the gateway knows the tokens of its service accounts.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc, time::Duration};
 
 use apiserver::{Caller, Server, Tokens};
 use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use jiff::Timestamp;
+use moka::sync::Cache;
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     cluster::{self, BoxError, InProcess, InProcessBody, RequestBody, SendError},
     gateway::guard,
-    identity::{Identity, Presented},
-    world::{TokenHash, Watch, names::LOCAL},
+    identity::{Accounts, Identity, Presented, ServiceAccount},
+    world::{TokenHash, Watch, input::LimitsInput, names::LOCAL, rows::UserRow},
 };
 
 /// Every caller that is known is in it.
@@ -56,12 +57,74 @@ impl InProcess for Local {
 
 fn known(caller: &cluster::Caller) -> Caller {
     let mut groups = caller.groups.clone();
-    groups.push(AUTHENTICATED.to_owned());
+    if !groups.iter().any(|group| group == AUTHENTICATED) {
+        groups.push(AUTHENTICATED.to_owned());
+    }
     Caller {
         user: caller.user.clone(),
         uid: caller.uid.clone().unwrap_or_default(),
         groups,
         extra: caller.extra.clone(),
+    }
+}
+
+/// How many service accounts are remembered at most, and for how long after their last request.
+const REMEMBERED: u64 = 10_000;
+const REMEMBERED_FOR: Duration = Duration::from_mins(10);
+
+/// The service accounts of the embedded plane, as the gateway asks for them.
+pub struct LocalAccounts {
+    server: Server,
+    /// By name and UID: requests of one account share its row, and so its limits. Whether there is such an account is asked anew
+    /// with each request.
+    rows: Cache<(String, String), Arc<UserRow>>,
+}
+
+impl LocalAccounts {
+    /// Those that `server` issues tokens for.
+    pub fn new(server: Server) -> Self {
+        let rows = Cache::builder().max_capacity(REMEMBERED).time_to_idle(REMEMBERED_FOR).build();
+        Self { server, rows }
+    }
+}
+
+impl fmt::Debug for LocalAccounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalAccounts").finish_non_exhaustive()
+    }
+}
+
+impl Accounts for LocalAccounts {
+    fn cluster(&self) -> &str {
+        LOCAL
+    }
+
+    fn of_token(&self, token: &str) -> Option<Arc<ServiceAccount>> {
+        let proved = self.server.service_account(token)?;
+        let Caller { user, uid, groups, extra } = proved.caller().clone();
+        let row = self.rows.get_with((user.clone(), uid.clone()), || Arc::new(row(&user, &uid)));
+        let server = self.server.clone();
+        Some(Arc::new(ServiceAccount {
+            user: row,
+            groups: groups.into_iter().map(Into::into).collect(),
+            extra,
+            hash: TokenHash::of(token),
+            expires_at: proved.expires_at(),
+            holds: Box::new(move || server.holds(&proved)),
+        }))
+    }
+}
+
+/// A user whom no binding names: what an account may do is in the rules of the plane alone.
+fn row(name: &str, uid: &str) -> UserRow {
+    UserRow {
+        name: name.into(),
+        uid: (!uid.is_empty()).then(|| uid.into()),
+        username: name.into(),
+        enabled: true,
+        subjects: Box::default(),
+        limits: LimitsInput::default(),
+        usage: Arc::default(),
     }
 }
 

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     ServeError,
-    local::{DroverTokens, Local},
+    local::{DroverTokens, Local, LocalAccounts},
     reload::TlsFiles,
     tls,
     webhook::{self, Webhook},
@@ -30,6 +30,7 @@ use crate::{
     },
     controller::WorkQueueMetrics,
     gateway::Gateway,
+    identity::Accounts,
     management::{
         self, Connections, Directory, Plane, Rancher,
         bootstrap::{self, Origin},
@@ -169,6 +170,14 @@ impl Opened {
             Self::Api(Plane::Embedded(embedded)) => {
                 Some(Arc::new(Local::new(embedded.server().clone(), control.clone())))
             }
+            _ => None,
+        }
+    }
+
+    /// The service accounts of a plane in this process.
+    pub fn accounts(&self) -> Option<Arc<dyn Accounts>> {
+        match self {
+            Self::Api(Plane::Embedded(embedded)) => Some(Arc::new(LocalAccounts::new(embedded.server().clone()))),
             _ => None,
         }
     }

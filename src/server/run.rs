@@ -136,6 +136,7 @@ async fn serve(config: Arc<ServerConfig>, control: tokio::runtime::Handle) -> Re
     let plane = plane::open(&config, &watch).await?;
     let followed = clusters::Clusters { registry: registry.clone(), prober, local: plane.in_process(&control) };
     tokio::spawn(clusters::follow(followed, feed.subscribe()));
+    let accounts = plane.accounts();
     // In force before the first connection is taken.
     let running = plane::Running { files: &files, metrics: &metrics, feed: &feed, world: &watch };
     let (source, managed) = plane::start(&config, plane, reading, &running).await?;
@@ -144,6 +145,7 @@ async fn serve(config: Arc<ServerConfig>, control: tokio::runtime::Handle) -> Re
     let gateway = Arc::new(Gateway {
         watch: watch.clone(),
         clusters: registry.clone(),
+        accounts,
         audit: Arc::clone(&audit),
         metrics: Arc::clone(&metrics),
         tracer,

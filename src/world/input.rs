@@ -327,6 +327,10 @@ pub(crate) mod testing {
         }
     }
 
+    pub(crate) fn in_process(id: &str) -> ClusterInput {
+        ClusterInput { reach: Reach::InProcess, ..cluster(id, "") }
+    }
+
     pub(crate) fn binding(cluster: &str, template: &str, user: &str) -> BindingInput {
         BindingInput {
             name: format!("{cluster}/{template}-{user}").into(),

@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod accounts;
 mod attacks;
 mod backup;
 mod bootstrap;

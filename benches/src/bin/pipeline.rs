@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -96,12 +96,14 @@ async fn worker(args: &Args, control: tokio::runtime::Handle) -> Result<Arc<Work
     let gateway = Gateway {
         watch,
         clusters: registry,
+        accounts: None,
         audit: AuditLog::start(&config.audit, 1, &control)?,
         metrics: Arc::new(Metrics::new(1)?),
         tracer: Tracer::start(&config.telemetry.tracing, &control)?,
         limits: Limits::new(unlimited(), unlimited(), 2000, 2000, 0),
         reviews: Reviews::default(),
         checks: Arc::new(Checks::new()),
+        cut_off: AtomicBool::new(false),
         settings: Settings {
             base_domain: None,
             response_headers: Duration::from_secs(75),

@@ -54,3 +54,4 @@ pub use caller::{Caller, MASTERS};
 pub use convert::Webhook;
 pub use reviews::Tokens;
 pub use server::{Client, Options, Server};
+pub use tokens::ServiceAccount;

@@ -99,7 +99,10 @@ fn token(scope: &Scope, review: &Value) -> Outcome<Value> {
     let known = core.tokens.as_ref().and_then(|tokens| tokens.owner(token, &audiences));
     let owner = match known {
         Some(owner) => Ok(Some(owner)),
-        None => core.tokens_of_accounts.owner(core, token, &audiences),
+        None => core
+            .tokens_of_accounts
+            .owner(core, token, &audiences)
+            .map(|owner| owner.map(|(account, audiences)| (account.caller().clone(), audiences))),
     };
     // As the chain of kube-apiserver's authenticators says it.
     let error = match owner {

@@ -30,7 +30,7 @@ use crate::{
     reviews::Tokens,
     serve,
     store::Store,
-    tokens::ServiceAccountTokens,
+    tokens::{ServiceAccount, ServiceAccountTokens},
 };
 
 /// What can go wrong while a request's body is read.
@@ -131,8 +131,13 @@ impl Server {
     }
 
     /// Whose the token of a service account is, if it is valid for this server: what a gateway or listener asks for a bearer token.
-    pub fn service_account(&self, token: &str) -> Option<Caller> {
-        self.core.tokens_of_accounts.owner(&self.core, token, &[]).ok().flatten().map(|(caller, _)| caller)
+    pub fn service_account(&self, token: &str) -> Option<ServiceAccount> {
+        self.core.tokens_of_accounts.owner(&self.core, token, &[]).ok().flatten().map(|(account, _)| account)
+    }
+
+    /// Whether the token that proved `account` would still be taken; costs two look-ups and no signature.
+    pub fn holds(&self, account: &ServiceAccount) -> bool {
+        ServiceAccountTokens::holds(&self.core, account)
     }
 
     /// A service whose every request comes from `caller`: what a `kube::Client` of this process is given.

@@ -32,6 +32,26 @@ pub(crate) struct ServiceAccountTokens {
     key: OnceCell<SigningKey>,
 }
 
+/// A service account, as one of its tokens proves it.
+#[derive(Clone, Debug)]
+pub struct ServiceAccount {
+    caller: Caller,
+    claims: Claims,
+}
+
+impl ServiceAccount {
+    /// As whom it calls.
+    pub const fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// From when on the token is not taken any more.
+    pub fn expires_at(&self) -> jiff::Timestamp {
+        let end = self.claims.expires().saturating_add(LEEWAY + 1);
+        jiff::Timestamp::from_second(end).unwrap_or(jiff::Timestamp::MAX)
+    }
+}
+
 /// Why a token is not taken.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -70,7 +90,7 @@ impl ServiceAccountTokens {
         core: &Core,
         token: &str,
         audiences: &[String],
-    ) -> Result<Option<(Caller, Vec<String>)>, Refused> {
+    ) -> Result<Option<(ServiceAccount, Vec<String>)>, Refused> {
         if claims::issuer_of(token).as_deref() != Some(&self.issuer) {
             return Ok(None);
         }
@@ -88,14 +108,7 @@ impl ServiceAccountTokens {
                 go_list(&wanted.iter().collect::<Vec<_>>())
             )));
         }
-        let now = jiff::Timestamp::now().as_second();
-        match claims.validity(now, LEEWAY) {
-            Validity::Valid => {}
-            Validity::Expired => return Err(refused("service account token has expired")),
-            Validity::Early => return Err(refused("service account token is not valid yet")),
-            Validity::Future => return Err(refused("service account token is issued in the future")),
-        }
-        check_bound(core, &claims, now)?;
+        check(core, &claims)?;
         let (namespace, name) = (claims.namespace(), claims.account().0);
         let mut caller = Caller::service_account(namespace, name);
         claims.account().1.clone_into(&mut caller.uid);
@@ -104,7 +117,12 @@ impl ServiceAccountTokens {
             let key = "authentication.kubernetes.io/credential-id".to_owned();
             caller.extra.insert(key, vec![format!("JTI={id}")]);
         }
-        Ok(Some((caller, shared)))
+        Ok(Some((ServiceAccount { caller, claims }, shared)))
+    }
+
+    /// Whether the token that proved an account would still do.
+    pub(crate) fn holds(core: &Core, account: &ServiceAccount) -> bool {
+        check(core, &account.claims).is_ok()
     }
 
     /// `/openid/v1/jwks`: the public key.
@@ -122,6 +140,18 @@ impl ServiceAccountTokens {
             "id_token_signing_alg_values_supported": ["ES256"],
         });
         configuration.to_string().into()
+    }
+}
+
+/// Whether what a signed token says holds now: its time, its account, and what else it is bound to.
+fn check(core: &Core, claims: &Claims) -> Result<(), Refused> {
+    let refused = |why: &str| Err(Refused(why.to_owned()));
+    let now = jiff::Timestamp::now().as_second();
+    match claims.validity(now, LEEWAY) {
+        Validity::Valid => check_bound(core, claims, now),
+        Validity::Expired => refused("service account token has expired"),
+        Validity::Early => refused("service account token is not valid yet"),
+        Validity::Future => refused("service account token is issued in the future"),
     }
 }
 

@@ -101,6 +101,11 @@ impl Claims {
         self.kubernetes.secret.as_ref().map(|secret| (&*secret.name, &*secret.uid))
     }
 
+    /// Seconds since 1970.
+    pub(super) const fn expires(&self) -> i64 {
+        self.exp
+    }
+
     pub(super) fn id(&self) -> Option<&str> {
         self.jti.as_deref()
     }

@@ -60,7 +60,8 @@ async fn a_token_names_its_account_and_is_taken() {
     assert_eq!(claims["aud"], json!(["https://kubernetes.default.svc"]));
     assert_eq!(claims["iss"], "https://kubernetes.default.svc");
     assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 3600);
-    let caller = server.service_account(&token).unwrap();
+    let account = server.service_account(&token).unwrap();
+    let caller = account.caller();
     assert_eq!(caller.user, "system:serviceaccount:default:robot");
     assert_eq!(caller.groups, ["system:serviceaccounts", "system:serviceaccounts:default", "system:authenticated"]);
     assert_eq!(caller.uid, claims["kubernetes.io"]["serviceaccount"]["uid"].as_str().unwrap());
@@ -89,22 +90,23 @@ async fn a_token_that_was_changed_is_not_taken() {
         format!("{token}.x"),
         String::new(),
     ] {
-        assert_eq!(server.service_account(&bad), None, "{bad}");
+        assert!(server.service_account(&bad).is_none(), "{bad}");
     }
     let other = with_account().await;
-    assert_eq!(other.service_account(&token), None);
+    assert!(other.service_account(&token).is_none());
 }
 
 #[tokio::test]
 async fn a_token_ends_with_its_account() {
     let server = with_account().await;
     let token = token(&server, json!({})).await;
-    assert!(server.service_account(&token).is_some());
+    let account = server.service_account(&token).unwrap();
+    assert!(server.holds(&account));
     ask(&server, "DELETE", &format!("{ACCOUNTS}/robot"), &Value::Null).await;
-    assert_eq!(server.service_account(&token), None);
+    assert!(server.service_account(&token).is_none() && !server.holds(&account));
     // Another account of the same name is another account.
     ask(&server, "POST", ACCOUNTS, &json!({"metadata": {"name": "robot"}})).await;
-    assert_eq!(server.service_account(&token), None);
+    assert!(server.service_account(&token).is_none());
 }
 
 #[tokio::test]
@@ -116,14 +118,14 @@ async fn a_token_may_be_bound_to_a_secret() {
     let token = token(&server, json!({ "boundObjectRef": reference })).await;
     assert!(server.service_account(&token).is_some());
     ask(&server, "DELETE", &format!("{secrets}/s"), &Value::Null).await;
-    assert_eq!(server.service_account(&token), None);
+    assert!(server.service_account(&token).is_none());
 }
 
 #[tokio::test]
 async fn a_token_for_others_is_not_for_the_server() {
     let server = with_account().await;
     let token = token(&server, json!({"audiences": ["vault"]})).await;
-    assert_eq!(server.service_account(&token), None);
+    assert!(server.service_account(&token).is_none());
     let review = |audiences: Value| json!({"spec": {"token": token, "audiences": audiences}});
     let (_, own) = ask(&server, "POST", REVIEWS, &review(json!(["vault", "x"]))).await;
     assert_eq!(own["status"]["authenticated"], true, "{own}");
