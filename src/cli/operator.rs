@@ -23,10 +23,13 @@ use tower_service::Service;
 use super::Failure;
 use crate::{
     cluster::BoxError,
-    config::server::{Chosen, ServerConfig},
+    config::{
+        address::AddressPolicy,
+        server::{Chosen, ServerConfig},
+    },
     management::{
         OPERATOR, Plane,
-        embedded::{Embedded, Place},
+        embedded::{Embedded, Place, Surroundings},
     },
     modules,
     world::Publisher,
@@ -66,7 +69,10 @@ impl Operator {
         let modules = modules::enabled(&config.modules).map_err(Failure::new)?;
         let kinds = modules.iter().flat_map(|module| module.kinds()).collect();
         let (_, world) = Publisher::start()?;
-        let embedded = Embedded::open(place(config)?, false, kinds, world, None).await.map_err(Failure::caused)?;
+        let own = [config.listen.address, config.ops.address];
+        let addresses = AddressPolicy::new(&config.upstream.allowed_addresses, &own).into_check();
+        let around = Surroundings { kinds, world, tokens: None, addresses: Some(addresses) };
+        let embedded = Embedded::open(place(config)?, false, around).await.map_err(Failure::caused)?;
         let client = Plane::Embedded(embedded.clone()).client(Some(OPERATOR)).map_err(Failure::new)?;
         Ok(Self { client, embedded: Some(embedded) })
     }

@@ -1,7 +1,10 @@
-//! Which addresses a cluster may have. Cluster URLs come from people: they must not become a way to what only this machine
-//! can reach.
+//! Which addresses a cluster, or a webhook of the plane, may have. Their URLs come from people: they must not become a way to what
+//! only this machine can reach.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    sync::Arc,
+};
 
 use super::server::AllowedAddress;
 
@@ -29,6 +32,9 @@ pub enum Denied {
     #[error("it is no address of one machine")]
     NotOneMachine,
 }
+
+/// Says whether an address that a host resolved to may be connected to at a port; the text says why not.
+pub type Check = Arc<dyn Fn(&str, IpAddr, u16) -> Result<(), String> + Send + Sync>;
 
 /// What may be connected to: everything but what is refused here, and what the admin lists in spite of it.
 #[derive(Clone, Debug, Default)]
@@ -66,6 +72,11 @@ impl AddressPolicy {
             AllowedAddress::Socket(_) => false,
         });
         if listed { Ok(()) } else { Err(denied) }
+    }
+
+    /// The policy for those who connect, and know nothing of it but the answer.
+    pub fn into_check(self) -> Check {
+        Arc::new(move |host, address, port| self.check(host, address, port).map_err(|denied| denied.to_string()))
     }
 
     /// A listener on every address is reached by every address of this machine.

@@ -13,7 +13,7 @@ use std::{
 };
 
 use apiserver::{
-    Caller, MASTERS, Options, Server, Tokens,
+    AddressPolicy, Caller, MASTERS, Options, Server, Tokens,
     store::{self, BackupError, OpenError, Restored, Sealed, Sealing, SqliteLog, Store},
 };
 
@@ -165,6 +165,18 @@ fn with_end(path: &Path, end: &str) -> PathBuf {
     name.into()
 }
 
+/// What the plane is told of the program around it.
+pub struct Surroundings {
+    /// The kinds that are validated, by what `world` knows.
+    pub kinds: Vec<Kind>,
+    /// The world.
+    pub world: Watch,
+    /// Answers token reviews for Drover's own tokens.
+    pub tokens: Option<Arc<dyn Tokens>>,
+    /// What may be dialled for the webhooks of definitions.
+    pub addresses: Option<AddressPolicy>,
+}
+
 /// The running plane. Cheap to clone.
 #[derive(Clone)]
 pub struct Embedded {
@@ -181,23 +193,18 @@ impl fmt::Debug for Embedded {
 }
 
 impl Embedded {
-    /// Opens it, and begins to serve: `kinds` are validated by what `world` knows. Where there is none yet it is made, if `make`.
+    /// Opens it, and begins to serve. Where there is none yet it is made, if `make`.
     ///
     /// # Errors
     /// A file that is in use, is none of ours, or needs another key.
-    pub async fn open(
-        place: Place,
-        make: bool,
-        kinds: Vec<Kind>,
-        world: Watch,
-        tokens: Option<Arc<dyn Tokens>>,
-    ) -> Result<Self, EmbeddedError> {
+    pub async fn open(place: Place, make: bool, around: Surroundings) -> Result<Self, EmbeddedError> {
         let opened = place.clone();
         // Reads the whole file.
         let store = tokio::task::spawn_blocking(move || opened.open(make));
         let (store, lock) = store.await.map_err(|_| EmbeddedError::Interrupted)??;
+        let Surroundings { kinds, world, tokens, addresses } = around;
         let validators = Arc::new(validators::Validators::new(kinds, world));
-        let options = Options { admission: vec![validators], tokens, ..Options::default() };
+        let options = Options { admission: vec![validators], tokens, addresses, ..Options::default() };
         let server = Server::start(store.clone(), options).await;
         Ok(Self { server, store, place, _lock: lock })
     }

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use apiserver::Tokens;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -20,7 +21,7 @@ use super::{
     workers::Handle,
 };
 use crate::{
-    cluster::InProcess,
+    cluster::{AddressPolicy, InProcess},
     config::{
         Problem, Problems, kubeconfig,
         manifests::Reading,
@@ -34,7 +35,7 @@ use crate::{
     management::{
         self, Connections, Directory, Plane, Rancher,
         bootstrap::{self, Origin},
-        embedded::{Embedded, Place},
+        embedded::{Embedded, Place, Surroundings},
     },
     modules::{self, Kind, Module},
     telemetry::metrics::Metrics,
@@ -183,19 +184,21 @@ impl Opened {
     }
 }
 
-/// Opens the management plane that the config names.
+/// Opens the management plane that the config names. `addresses` says what an embedded one may dial: whoever may write definitions
+/// chooses where their webhooks are.
 ///
 /// # Errors
 /// A file or a kubeconfig that cannot be used.
-pub async fn open(config: &ServerConfig, world: &Watch) -> Result<Opened, ServeError> {
+pub async fn open(config: &ServerConfig, world: &Watch, addresses: AddressPolicy) -> Result<Opened, ServeError> {
     match config.management.chosen() {
         Chosen::Files => Ok(Opened::Files),
         Chosen::Kubernetes(settings) => Ok(Opened::Api(Plane::kubernetes(&settings.kubeconfig).await?)),
         Chosen::Embedded(settings) => {
             let place = Place::new(&settings, config.data_dir());
             let kinds = kinds(&modules::enabled(&config.modules).map_err(ServeError::Modules)?);
-            let tokens = Arc::new(DroverTokens::new(world.clone()));
-            let embedded = Embedded::open(place, true, kinds, world.clone(), Some(tokens)).await?;
+            let tokens = Some(Arc::new(DroverTokens::new(world.clone())) as Arc<dyn Tokens>);
+            let around = Surroundings { kinds, world: world.clone(), tokens, addresses: Some(addresses) };
+            let embedded = Embedded::open(place, true, around).await?;
             Ok(Opened::Api(Plane::Embedded(embedded)))
         }
     }

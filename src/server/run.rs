@@ -127,13 +127,14 @@ async fn serve(config: Arc<ServerConfig>, control: tokio::runtime::Handle) -> Re
     let admin_listener =
         admin::bind(&socket).map_err(|error| ServeError::Listen(socket.display().to_string(), error))?;
 
-    let policy = AddressPolicy::new(&config.upstream.allowed_addresses, &[gateway_address, ops_address]);
+    // For all whose address somebody else says: clusters, and webhooks of the plane's definitions (H22).
+    let policy = AddressPolicy::new(&config.upstream.allowed_addresses, &[gateway_address, ops_address]).into_check();
     let publish = feed.clone();
-    let registry = Registry::new(control.clone(), options(&config, policy));
+    let registry = Registry::new(control.clone(), options(&config, Arc::clone(&policy)));
     let publish: cluster::Publish = Arc::new(move |cluster, published| publish.published(cluster.into(), published));
     let interval = config.upstream.probe_interval.0;
     let prober = cluster::Prober::start(registry.clone(), control.clone(), interval, publish);
-    let plane = plane::open(&config, &watch).await?;
+    let plane = plane::open(&config, &watch, policy).await?;
     let followed = clusters::Clusters { registry: registry.clone(), prober, local: plane.in_process(&control) };
     tokio::spawn(clusters::follow(followed, feed.subscribe()));
     let accounts = plane.accounts();
@@ -209,15 +210,13 @@ async fn serve(config: Arc<ServerConfig>, control: tokio::runtime::Handle) -> Re
 }
 
 /// What holds for every cluster.
-fn options(config: &ServerConfig, policy: AddressPolicy) -> cluster::Options {
+fn options(config: &ServerConfig, policy: cluster::AddressPolicy) -> cluster::Options {
     cluster::Options {
         workers: config.workers().get(),
         connect_timeout: config.timeouts.connect_upstream.0,
         http1_idle: config.timeouts.idle_upstream.0,
         http2_idle: config.timeouts.http2_idle_upstream.0,
-        address_policy: Some(Arc::new(move |host, address, port| {
-            policy.check(host, address, port).map_err(|denied| denied.to_string())
-        })),
+        address_policy: Some(policy),
         ..cluster::Options::default()
     }
 }

@@ -22,6 +22,7 @@ mod plane;
 mod scene;
 mod server;
 mod webhook;
+mod webhooks;
 
 /// Makes a test of each function for one plane.
 macro_rules! on {

@@ -7,7 +7,7 @@ use drover::{
     config::server::EmbeddedPlane,
     management::{
         self, Rancher,
-        embedded::{Embedded, Place},
+        embedded::{Embedded, Place, Surroundings},
     },
     modules::{self, Module},
     world::Publisher,
@@ -46,7 +46,8 @@ impl Plane {
         let place = Place::new(&EmbeddedPlane::default(), folder.path());
         // The validators are tried with the whole program, whose world is fed.
         let (_, world) = Publisher::start().unwrap();
-        let embedded = Embedded::open(place, true, Vec::new(), world, None).await.unwrap();
+        let around = Surroundings { kinds: Vec::new(), world, tokens: None, addresses: None };
+        let embedded = Embedded::open(place, true, around).await.unwrap();
         // For kubectl.
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

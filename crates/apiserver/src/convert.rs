@@ -20,6 +20,7 @@ use crate::{
     store::{Draft, Entry, Event},
 };
 
+pub use connection::AddressPolicy;
 pub(crate) use webhook::Form;
 pub use webhook::Webhook;
 

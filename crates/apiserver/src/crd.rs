@@ -18,7 +18,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    convert,
+    convert::{self, AddressPolicy},
     registry::{Catalog, Definition, Origin, Registry, Resource, Rules, Scale, SelectableField, Subresources},
     store::{Key, Range, Store},
 };
@@ -111,13 +111,18 @@ struct Status {
 }
 
 /// Keeps the catalogue what the definitions in the store say.
-#[derive(Debug, Default)]
 pub(crate) struct Definitions {
+    /// What may be dialled for their webhooks.
+    addresses: Option<AddressPolicy>,
     /// One change at a time: each starts from what the one before left.
     changing: Mutex<()>,
 }
 
 impl Definitions {
+    pub(crate) const fn new(addresses: Option<AddressPolicy>) -> Self {
+        Self { addresses, changing: Mutex::new(()) }
+    }
+
     /// Takes in what all definitions are now.
     pub(crate) fn load(&self, store: &Store, registry: &Registry) {
         let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -126,7 +131,7 @@ impl Definitions {
             let built_in = catalog.resources().iter().filter(|resource| !is_defined(resource));
             let mut resources: Vec<Arc<Resource>> = built_in.cloned().collect();
             for entry in snapshot.range(&Range::prefix(PREFIX), None) {
-                resources.extend(defined(&entry.as_bytes(), entry.modified(), catalog));
+                resources.extend(self.defined(&entry.as_bytes(), entry.modified(), catalog));
             }
             resources
         });
@@ -143,11 +148,61 @@ impl Definitions {
             let others = catalog.resources().iter().filter(|resource| !is_of(resource, key.name()));
             let mut resources: Vec<Arc<Resource>> = others.cloned().collect();
             if let Some(entry) = snapshot.get(key) {
-                resources.extend(defined(&entry.as_bytes(), entry.modified(), catalog));
+                resources.extend(self.defined(&entry.as_bytes(), entry.modified(), catalog));
             }
             resources
         });
         true
+    }
+
+    /// The resources of a definition, one for each version; none before its names are accepted.
+    fn defined(&self, bytes: &[u8], modified: u64, before: &Catalog) -> Vec<Arc<Resource>> {
+        // One that cannot be read serves nothing.
+        let Ok(form) = serde_json::from_slice::<Form>(bytes) else { return Vec::new() };
+        if !conditions::is_true(&form.status.conditions, "Established") {
+            return Vec::new();
+        }
+        let storage = form.spec.versions.iter().find(|version| version.storage);
+        let storage_version = storage.map(|version| version.name.clone()).unwrap_or_default();
+        let definition = Arc::new(Definition {
+            name: form.metadata.name.clone(),
+            uid: form.metadata.uid.clone(),
+            terminating: form.metadata.deletion_timestamp.is_some()
+                || conditions::is_true(&form.status.conditions, "Terminating"),
+            schemas: form
+                .spec
+                .versions
+                .iter()
+                .filter_map(|own| Some((own.name.clone(), schema(&form, own)?)))
+                .collect(),
+        });
+        let mut resources = Vec::with_capacity(form.spec.versions.len());
+        // Its connections last as long as nothing about it changes.
+        let kept = before.resources().iter().filter(|resource| is_of(resource, &definition.name));
+        let kept =
+            kept.filter_map(|resource| resource.conversion.clone()).find(|webhook| webhook.is(&form.spec.conversion));
+        let conversion =
+            kept.or_else(|| convert::Webhook::of(&form.spec.conversion, self.addresses.as_ref()).map(Arc::new));
+        for version in &form.spec.versions {
+            let mut resource = resource(&form, version, &storage_version, &definition);
+            resource.valid_since = modified;
+            resource.conversion.clone_from(&conversion);
+            // Where nothing about its objects changed, what is stored still fits.
+            if let Some(old) = before.any(&resource.group, &resource.version, &resource.plural)
+                && old.schema == resource.schema
+                && old.storage_version == resource.storage_version
+                && is_of(old, &definition.name)
+            {
+                resource.valid_since = old.valid_since;
+                resource.validator.clone_from(&old.validator);
+                resource.rules.clone_from(&old.rules);
+            } else if let Some(schema) = &resource.schema {
+                resource.validator = Some(Arc::new(Validator::new(schema)));
+                resource.rules = rules(schema).map(Arc::new);
+            }
+            resources.push(Arc::new(resource));
+        }
+        resources
     }
 }
 
@@ -158,50 +213,6 @@ fn is_defined(resource: &Resource) -> bool {
 
 fn is_of(resource: &Resource, name: &str) -> bool {
     matches!(&resource.origin, Origin::Custom(definition) if !definition.uid.is_empty() && definition.name == name)
-}
-
-/// The resources of a definition, one for each version; none before its names are accepted.
-fn defined(bytes: &[u8], modified: u64, before: &Catalog) -> Vec<Arc<Resource>> {
-    // One that cannot be read serves nothing.
-    let Ok(form) = serde_json::from_slice::<Form>(bytes) else { return Vec::new() };
-    if !conditions::is_true(&form.status.conditions, "Established") {
-        return Vec::new();
-    }
-    let storage = form.spec.versions.iter().find(|version| version.storage);
-    let storage_version = storage.map(|version| version.name.clone()).unwrap_or_default();
-    let definition = Arc::new(Definition {
-        name: form.metadata.name.clone(),
-        uid: form.metadata.uid.clone(),
-        terminating: form.metadata.deletion_timestamp.is_some()
-            || conditions::is_true(&form.status.conditions, "Terminating"),
-        schemas: form.spec.versions.iter().filter_map(|own| Some((own.name.clone(), schema(&form, own)?))).collect(),
-    });
-    let mut resources = Vec::with_capacity(form.spec.versions.len());
-    // Its connections last as long as nothing about it changes.
-    let kept = before.resources().iter().filter(|resource| is_of(resource, &definition.name));
-    let kept =
-        kept.filter_map(|resource| resource.conversion.clone()).find(|webhook| webhook.is(&form.spec.conversion));
-    let conversion = kept.or_else(|| convert::Webhook::of(&form.spec.conversion).map(Arc::new));
-    for version in &form.spec.versions {
-        let mut resource = resource(&form, version, &storage_version, &definition);
-        resource.valid_since = modified;
-        resource.conversion.clone_from(&conversion);
-        // Where nothing about its objects changed, what is stored still fits.
-        if let Some(old) = before.any(&resource.group, &resource.version, &resource.plural)
-            && old.schema == resource.schema
-            && old.storage_version == resource.storage_version
-            && is_of(old, &definition.name)
-        {
-            resource.valid_since = old.valid_since;
-            resource.validator.clone_from(&old.validator);
-            resource.rules.clone_from(&old.rules);
-        } else if let Some(schema) = &resource.schema {
-            resource.validator = Some(Arc::new(Validator::new(schema)));
-            resource.rules = rules(schema).map(Arc::new);
-        }
-        resources.push(Arc::new(resource));
-    }
-    resources
 }
 
 /// The rules of a schema. Those of a definition that was admitted compile.

@@ -51,7 +51,7 @@ mod warnings;
 
 pub use body::Body;
 pub use caller::{Caller, MASTERS};
-pub use convert::Webhook;
+pub use convert::{AddressPolicy, Webhook};
 pub use reviews::Tokens;
 pub use server::{Client, Options, Server};
 pub use tokens::ServiceAccount;

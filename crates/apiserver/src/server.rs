@@ -22,6 +22,7 @@ use crate::{
     builtin::Types,
     caller::Caller,
     controllers,
+    convert::AddressPolicy,
     crd::Definitions,
     fairness::Fairness,
     garbage::Garbage,
@@ -52,6 +53,8 @@ pub struct Options {
     pub admission: Vec<Arc<dyn Admission>>,
     /// Answers token reviews for tokens that are not of service accounts.
     pub tokens: Option<Arc<dyn Tokens>>,
+    /// What may be dialled where somebody else says the address: webhooks. Everything, unless said.
+    pub addresses: Option<AddressPolicy>,
     /// Who issues tokens of service accounts: a URL; `https://kubernetes.default.svc` unless said.
     pub issuer: Option<String>,
 }
@@ -88,7 +91,7 @@ impl Server {
         let mut resources = built_in(&types);
         resources.extend(options.resources);
         let registry = Registry::new(resources);
-        let definitions = Definitions::default();
+        let definitions = Definitions::new(options.addresses);
         definitions.load(&store, &registry);
         let rbac = Rbac::load(&store);
         let policies = Force::default();

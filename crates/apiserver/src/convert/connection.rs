@@ -1,6 +1,10 @@
 //! HTTPS to a webhook: a few connections that are kept, each for one request at a time.
+//!
+//! Whoever may write definitions says where it is: what it is dialled at is asked of the program, by the address that the name has
+//! at that moment. No redirect is followed, and no proxy taken.
 
 use std::{
+    net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -14,7 +18,7 @@ use hyper::{
     client::conn::http1::{self, SendRequest},
 };
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::{
     TlsConnector,
     rustls::{
@@ -28,18 +32,24 @@ const MOST_IDLE: usize = 4;
 /// The longest answer that is read: a hundred of the largest objects are fewer bytes.
 const LONGEST: usize = 128 << 20;
 
+/// Says whether the server may connect to an address that is not of its own choosing; the text says why not.
+///
+/// It is given the host as the URL has it, an address of it, and the port.
+pub type AddressPolicy = Arc<dyn Fn(&str, IpAddr, u16) -> Result<(), String> + Send + Sync>;
+
 /// Where a webhook is, and whom to trust there.
 pub(super) struct Connection {
     url: Uri,
     host: String,
     name: ServerName<'static>,
     tls: Arc<ClientConfig>,
+    policy: Option<AddressPolicy>,
     idle: Mutex<Vec<SendRequest<Full<Bytes>>>>,
 }
 
 impl Connection {
-    /// For a URL; `ca` is PEM in base64, empty to trust whom the system trusts.
-    pub(super) fn new(url: &str, ca: &str) -> Result<Self, String> {
+    /// For a URL; `ca` is PEM in base64, empty to trust whom the system trusts. Without a policy every address may be dialled.
+    pub(super) fn new(url: &str, ca: &str, policy: Option<AddressPolicy>) -> Result<Self, String> {
         let url: Uri = url.parse().map_err(|wrong| format!("Unparsable URL: {wrong}"))?;
         let host = url.host().unwrap_or_default().to_owned();
         let bare = host.trim_start_matches('[').trim_end_matches(']');
@@ -55,7 +65,7 @@ impl Connection {
             }
         }
         let tls = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-        Ok(Self { url, host, name, tls: Arc::new(tls), idle: Mutex::default() })
+        Ok(Self { url, host, name, tls: Arc::new(tls), policy, idle: Mutex::default() })
     }
 
     /// Posts a body and reads the answer.
@@ -90,14 +100,7 @@ impl Connection {
 
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, String> {
         let port = self.url.port_u16().unwrap_or(443);
-        let bare = self.host.trim_start_matches('[').trim_end_matches(']');
-        let stream = TcpStream::connect((bare, port)).await.map_err(|wrong| {
-            let why = match wrong.kind() {
-                std::io::ErrorKind::ConnectionRefused => "connect: connection refused".to_owned(),
-                _ => wrong.to_string(),
-            };
-            format!("dial tcp {}:{port}: {why}", self.host)
-        })?;
+        let stream = self.dial(port).await.map_err(|why| format!("dial tcp {}:{port}: {why}", self.host))?;
         let _ = stream.set_nodelay(true);
         let tls = TlsConnector::from(Arc::clone(&self.tls));
         let stream = tls.connect(self.name.clone(), stream).await.map_err(|wrong| wrong.to_string())?;
@@ -105,6 +108,33 @@ impl Connection {
         // Ends with the sender.
         tokio::spawn(connection);
         Ok(sender)
+    }
+
+    /// Connects to the first address that may be dialled and answers.
+    async fn dial(&self, port: u16) -> Result<TcpStream, String> {
+        let bare = self.host.trim_start_matches('[').trim_end_matches(']');
+        // Each address is judged as it is dialled: what a name stands for may change between two look-ups.
+        let addresses: Vec<SocketAddr> = match bare.parse::<IpAddr>() {
+            Ok(address) => vec![(address, port).into()],
+            Err(_) => lookup_host((bare, port)).await.map_err(|wrong| wrong.to_string())?.collect(),
+        };
+        let mut failure = "the name has no address".to_owned();
+        for address in addresses {
+            if let Some(policy) = &self.policy
+                && let Err(why) = policy(bare, address.ip(), port)
+            {
+                failure = format!("connecting is not allowed: {why}");
+                continue;
+            }
+            match TcpStream::connect(address).await {
+                Ok(stream) => return Ok(stream),
+                Err(wrong) if wrong.kind() == std::io::ErrorKind::ConnectionRefused => {
+                    "connect: connection refused".clone_into(&mut failure);
+                }
+                Err(wrong) => failure = wrong.to_string(),
+            }
+        }
+        Err(failure)
     }
 
     async fn send(

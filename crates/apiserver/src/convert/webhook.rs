@@ -5,7 +5,10 @@ use std::{fmt, time::Duration};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{checks, connection::Connection};
+use super::{
+    checks,
+    connection::{AddressPolicy, Connection},
+};
 use crate::object;
 
 /// How long a webhook may take: the time-out of Kubernetes' client for them.
@@ -68,12 +71,12 @@ impl fmt::Debug for Webhook {
 }
 
 impl Webhook {
-    /// The webhook of a definition, if it has one.
-    pub(crate) fn of(form: &Form) -> Option<Self> {
+    /// The webhook of a definition, if it has one; `policy` says what may be dialled for it.
+    pub(crate) fn of(form: &Form, policy: Option<&AddressPolicy>) -> Option<Self> {
         let settings = form.webhook.clone().filter(|_| form.strategy == "Webhook")?;
         let config = &settings.client_config;
         let place = match (&config.url, &config.service) {
-            (Some(url), _) => match Connection::new(url, &config.ca_bundle) {
+            (Some(url), _) => match Connection::new(url, &config.ca_bundle, policy.cloned()) {
                 Ok(connection) => Place::Url(Box::new(connection)),
                 Err(why) => Place::None(why),
             },

@@ -1,8 +1,18 @@
 //! Objects of several versions that a webhook converts.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex},
+};
 
+use apiserver::{
+    AddressPolicy, Caller, Options, Server,
+    store::{MemoryLog, Store},
+};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Full};
 use kit::{
     fake::{FakeApiserver, Recorded, Reply},
     tls::Ca,
@@ -232,6 +242,68 @@ async fn a_webhook_converts_as_with_kubernetes() {
     drop(server);
     both.post("nobody listens", &path("v2", ""), &gadget("v2", "gone", json!({"dimensions": {"size": 3}}))).await;
     both.finish();
+}
+
+/// H22: nothing is dialled, also where a name stands for the address.
+#[tokio::test]
+async fn a_webhook_at_an_address_that_the_program_refuses_is_not_dialled() {
+    kit::tls::install_provider();
+    let ca = Ca::new("webhooks");
+    let (webhook, _) = webhook(&ca);
+    let port = webhook.address().port();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&asked);
+    let policy: AddressPolicy = Arc::new(move |host: &str, address: IpAddr, port: u16| {
+        heard.lock().unwrap().push((host.to_owned(), address.is_loopback(), port));
+        Err("it is a loopback address".to_owned())
+    });
+    let store = Store::open(Box::new(MemoryLog::default()), apiserver::store::Options::default()).unwrap();
+    let server = Server::start(store, Options { addresses: Some(policy), ..Options::default() }).await;
+    for host in ["127.0.0.1", "localhost", "[::1]"] {
+        let url = format!("https://{host}:{port}/convert");
+        let definition = gadgets(&json!({"url": url, "caBundle": STANDARD.encode(ca.pem())}));
+        let (code, made) = ask(&server, "POST", DEFINITIONS, &definition).await;
+        assert_eq!(code, 201, "{made}");
+        let new = gadget("v2", "a", json!({"dimensions": {"size": 3}}));
+        let refused = loop {
+            let (code, answer) = ask(&server, "POST", &path("v2", ""), &new).await;
+            // Not established yet.
+            if code != 404 {
+                break answer;
+            }
+            tokio::task::yield_now().await;
+        };
+        let message = refused["message"].as_str().unwrap();
+        let expected = format!(
+            "conversion webhook for example.org/v2, Kind=Gadget failed: Post \"{url}?timeout=30s\": dial tcp {host}:{port}: \
+             connecting is not allowed: it is a loopback address"
+        );
+        assert_eq!(message, expected);
+        ask(&server, "DELETE", &format!("{DEFINITIONS}/gadgets.example.org"), &Value::Null).await;
+        while ask(&server, "GET", &format!("{DEFINITIONS}/gadgets.example.org"), &Value::Null).await.0 != 404 {
+            tokio::task::yield_now().await;
+        }
+    }
+    assert_eq!(webhook.tcp_connections(), 0);
+    // By the host as it is said, and the address that would be dialled.
+    let asked = asked.lock().unwrap();
+    for host in ["127.0.0.1", "localhost", "::1"] {
+        assert!(asked.contains(&(host.to_owned(), true, port)), "{asked:?}");
+    }
+}
+
+async fn ask(server: &Server, method: &str, path: &str, body: &Value) -> (u16, Value) {
+    let body = if body.is_null() { Bytes::new() } else { body.to_string().into() };
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("content-type", "application/json")
+        .extension(Caller::new("admin", &["system:masters"]))
+        .body(Full::new(body))
+        .unwrap();
+    let (parts, body) = server.call(request).await.into_parts();
+    let bytes = body.collect().await.unwrap().to_bytes();
+    (parts.status.as_u16(), serde_json::from_slice(&bytes).unwrap_or_default())
 }
 
 #[tokio::test]
