@@ -224,6 +224,11 @@ impl Embedded {
         kube::Client::new(self.server.client_of(caller), "default")
     }
 
+    /// Why nothing can be written at this moment, if it cannot; reads go on, and it is tried again by itself.
+    pub fn refusing(&self) -> Option<Arc<String>> {
+        self.store.refusing()
+    }
+
     /// Writes all there is at this moment to a new file at `to`, encrypted as the store is. Gives its revision.
     ///
     /// # Errors

@@ -38,7 +38,10 @@ use crate::{
         embedded::{Embedded, Place, Surroundings},
     },
     modules::{self, Kind, Module},
-    telemetry::metrics::Metrics,
+    telemetry::{
+        metrics::Metrics,
+        ops::{Check, Checks},
+    },
     world::{Feed, Watch, input::Reach},
 };
 
@@ -115,6 +118,13 @@ impl Managed {
         if let Plane::Embedded(embedded) = &self.plane {
             embedded.close().await;
         }
+    }
+
+    /// Not ready while a plane in this process cannot write: what is done in `local` would fail, and reads go on.
+    pub fn check_store(&self, checks: &Checks) {
+        let Plane::Embedded(embedded) = &self.plane else { return };
+        let embedded = embedded.clone();
+        checks.add("store", writes(move || embedded.refusing()));
     }
 
     /// Not ready, and later no service, where the plane has been silent for too long.
@@ -202,6 +212,11 @@ pub async fn open(config: &ServerConfig, world: &Watch, addresses: AddressPolicy
             Ok(Opened::Api(Plane::Embedded(embedded)))
         }
     }
+}
+
+/// The check of a store that says why it refuses writes, while it does.
+fn writes(refusing: impl Fn() -> Option<Arc<String>> + Send + Sync + 'static) -> Check {
+    Arc::new(move || refusing().map_or(Ok(()), |why| Err(format!("the management plane cannot write: {why}"))))
 }
 
 fn kinds(modules: &[&dyn Module]) -> Vec<Kind> {
@@ -354,4 +369,44 @@ fn identity() -> Result<String, ServeError> {
     let none = |_| ServeError::System("no randomness", io::Error::other("the system gives none"));
     aws_lc_rs::rand::fill(&mut random).map_err(none)?;
     Ok(format!("{}_{:016x}", host.trim(), u64::from_ne_bytes(random)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use apiserver::store::{Draft, Expect, Key, Labels, MemoryLog, Options, Store, Write};
+    use http::StatusCode;
+
+    use super::writes;
+    use crate::telemetry::ops::Checks;
+
+    #[tokio::test]
+    async fn readiness_names_a_plane_that_cannot_write_until_it_can_again() {
+        let log = MemoryLog::default();
+        let options = Options { tick: Duration::from_millis(5), retry: Duration::from_millis(1), ..Options::default() };
+        let store = Store::open(Box::new(log.clone()), options).unwrap();
+        let checks = Checks::new();
+        let asked = store.clone();
+        checks.add("store", writes(move || asked.refusing()));
+        assert_eq!(checks.answer("/readyz/store", true).unwrap().0, StatusCode::OK);
+
+        log.set_full(true);
+        let draft = Draft { bytes: b"{}".to_vec(), revision_at: 1, labels: Labels::from_pairs::<&str, &str>([]) };
+        let write = (Key::new("/configmaps", "default", "a"), Expect::Any, Write::Put(draft));
+        assert!(store.commit(vec![write]).await.is_err());
+        let (code, text) = checks.answer("/readyz", true).unwrap();
+        assert_eq!(code, StatusCode::INTERNAL_SERVER_ERROR);
+        let why = "[-]store failed: the management plane cannot write: no space is left for `memory`\n";
+        assert!(text.contains(why), "{text}");
+        assert_eq!(checks.answer("/livez", false).unwrap().0, StatusCode::OK);
+
+        log.set_full(false);
+        let back = async {
+            while checks.answer("/readyz", false).unwrap().0 != StatusCode::OK {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), back).await.unwrap();
+    }
 }

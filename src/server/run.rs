@@ -173,6 +173,7 @@ async fn serve(config: Arc<ServerConfig>, control: tokio::runtime::Handle) -> Re
     observe::metrics(&gateway, &handles);
     observe::checks(&checks, &gateway);
     if let Some(managed) = &managed {
+        managed.check_store(&checks);
         managed.watch_age(config.management.staleness, &gateway, &handles);
     }
     tokio::spawn(ops::serve(ops_listener, Arc::clone(&checks), Arc::clone(&metrics)));

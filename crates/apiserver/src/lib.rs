@@ -25,6 +25,7 @@ mod fields;
 mod follow;
 mod garbage;
 mod handlers;
+mod health;
 mod incoming;
 pub mod listen;
 mod namespaces;

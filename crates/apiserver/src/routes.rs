@@ -8,7 +8,7 @@ use apimachinery::{
 use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use serde_json::json;
 
-use crate::{answer, body::Body, builtin::KINDS, failure::Outcome, server::Core};
+use crate::{answer, body::Body, builtin::KINDS, failure::Outcome, health, server::Core};
 
 /// The version of the Kubernetes API that this server speaks.
 pub(crate) const MAJOR: &str = "1";
@@ -17,9 +17,9 @@ pub(crate) const MINOR: &str = "37";
 /// Answers a request for a path.
 pub(crate) async fn answer(core: &Core, parts: &Parts, target: &Target<'_>) -> Outcome<Response<Body>> {
     let path = target.path().trim_end_matches('/');
-    if matches!(path, "/healthz" | "/livez" | "/readyz") {
-        let ok = answer::bytes(StatusCode::OK, "text/plain; charset=utf-8", bytes::Bytes::from_static(b"ok"));
-        return Ok(answer::nosniff(ok));
+    // Of whatever method: nobody looks at it there.
+    if let Some(health) = health::answer(&core.store, path, target.query()) {
+        return Ok(health);
     }
     // The other documents are read only, but for those that are made for custom kinds: nobody looks at the method there.
     let is_made = path == "/apis" || (path.starts_with("/apis/") && !is_built_in(path));

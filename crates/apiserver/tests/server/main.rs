@@ -11,6 +11,7 @@
 
 mod access;
 mod definitions;
+mod health;
 mod histories;
 mod life;
 mod listening;

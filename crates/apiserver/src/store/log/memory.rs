@@ -19,15 +19,27 @@ struct State {
     compacted: Revision,
     // The entries are those of the index: a record costs its row and two pointers.
     records: BTreeMap<Row, Record>,
+    full: bool,
 }
 
 impl Default for State {
     fn default() -> Self {
-        Self { compacted: 1, records: BTreeMap::new() }
+        Self { compacted: 1, records: BTreeMap::new(), full: false }
+    }
+}
+
+impl State {
+    fn room(&self) -> Result<(), LogError> {
+        if self.full { Err(LogError::Full { path: "memory".into() }) } else { Ok(()) }
     }
 }
 
 impl MemoryLog {
+    /// Takes nothing more while `full`, as a disk that is.
+    pub fn set_full(&self, full: bool) {
+        self.state().full = full;
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -44,12 +56,15 @@ impl Log for MemoryLog {
     }
 
     fn append(&mut self, records: &[Record]) -> Result<(), LogError> {
-        self.state().records.extend(records.iter().map(|record| (record.entry.row(), record.clone())));
+        let mut state = self.state();
+        state.room()?;
+        state.records.extend(records.iter().map(|record| (record.entry.row(), record.clone())));
         Ok(())
     }
 
     fn compact(&mut self, to: Revision, rows: &[Row]) -> Result<(), LogError> {
         let mut state = self.state();
+        state.room()?;
         state.compacted = state.compacted.max(to);
         for row in rows {
             state.records.remove(row);
@@ -58,7 +73,7 @@ impl Log for MemoryLog {
     }
 
     fn probe(&mut self) -> Result<(), LogError> {
-        Ok(())
+        self.state().room()
     }
 
     fn tend(&mut self) -> Result<bool, LogError> {
