@@ -28,7 +28,7 @@ pub use body::{BodyError, RequestBody, UpstreamBody};
 pub use check::check;
 pub use connect::AddressPolicy;
 pub use error::{BoxError, ConnectError, Origin, SendError};
-pub use in_process::{Caller, InProcess, InProcessBody};
+pub use in_process::{AuditAnnotations, Caller, InProcess, InProcessBody};
 pub use json::JsonError;
 pub use probe::{ProbeError, Prober, Publish, Wanted};
 pub use registry::Registry;

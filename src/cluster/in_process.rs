@@ -28,6 +28,11 @@ pub struct Caller {
     pub extra: BTreeMap<String, Vec<String>>,
 }
 
+/// What a cluster in this process says of a request for its audit event, by key: an extension of the response, which nothing that
+/// comes over a network can have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditAnnotations(pub BTreeMap<String, String>);
+
 /// The body of an answer from this process.
 pub type InProcessBody = Pin<Box<dyn Body<Data = Bytes, Error = Infallible> + Send>>;
 

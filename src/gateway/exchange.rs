@@ -1,6 +1,7 @@
 //! What is remembered of a request until it is over: metrics and audit always run, also when the client goes away.
 
 use std::{
+    collections::BTreeMap,
     net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
@@ -48,6 +49,8 @@ pub struct Exchange {
     pub(super) decision: Option<Decision>,
     pub(super) code: u16,
     pub(super) refusal: Option<(&'static str, String)>,
+    /// What the cluster says for the audit event.
+    pub(super) annotations: BTreeMap<String, String>,
     pub(super) request_body: Option<Arc<Seen>>,
     pub(super) response_body: Option<Vec<u8>>,
     pub(super) bytes_out: u64,
@@ -89,6 +92,7 @@ impl Exchange {
             decision: None,
             code: CLIENT_GONE,
             refusal: None,
+            annotations: BTreeMap::new(),
             request_body: None,
             response_body: None,
             bytes_out: 0,
@@ -158,6 +162,11 @@ impl Exchange {
     pub fn answered(&mut self, asked: Instant, code: u16) {
         self.upstream = Some(asked.elapsed());
         self.code = code;
+    }
+
+    /// Takes what the cluster says for the audit event.
+    pub fn annotated(&mut self, said: BTreeMap<String, String>) {
+        self.annotations = said;
     }
 
     /// Says that the gateway answers itself.

@@ -38,6 +38,17 @@ pub(super) fn write(exchange: &Exchange, stage: Stage) {
         _ => Body::None,
     };
     let allowed = exchange.caller.is_some();
+    let own = [
+        (annotation::DECISION, if allowed { "allow" } else { "forbid" }),
+        (annotation::TOKEN, exchange.caller.as_deref().and_then(Persona::token).unwrap_or_default()),
+        (annotation::CAUSE, cause),
+    ];
+    // Whoever writes policies names these keys, and must not speak for the gateway.
+    let theirs = exchange.annotations.iter().filter(|(key, _)| !annotation::is_own(key));
+    let mut said: Vec<(&str, &str)> = theirs.map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    if !said.is_empty() {
+        said.splice(..0, own);
+    }
     let uri = exchange.uri.path_and_query().map_or_else(|| exchange.uri.path(), |target| target.as_str());
     exchange.worker.gateway.audit.record(
         decision,
@@ -59,11 +70,7 @@ pub(super) fn write(exchange: &Exchange, stage: Stage) {
             response_body,
             received: exchange.received.into(),
             reached: SystemTime::now(),
-            annotations: &[
-                (annotation::DECISION, if allowed { "allow" } else { "forbid" }),
-                (annotation::TOKEN, exchange.caller.as_deref().and_then(Persona::token).unwrap_or_default()),
-                (annotation::CAUSE, cause),
-            ],
+            annotations: if said.is_empty() { own.as_slice() } else { &said },
         },
     );
 }

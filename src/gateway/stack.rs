@@ -25,7 +25,7 @@ use super::{
     upgrade::{self, Wanted},
 };
 use crate::{
-    cluster::UpstreamBody,
+    cluster::{AuditAnnotations, UpstreamBody},
     telemetry::metrics::{Source, StreamKind},
 };
 
@@ -206,6 +206,9 @@ async fn to_cluster(
     let mut response =
         forward::send(worker, &cluster, call, Request::from_parts(parts, body), seen.as_deref(), limit).await?;
     exchange.answered(asked, response.status().as_u16());
+    if let Some(AuditAnnotations(said)) = response.extensions_mut().remove() {
+        exchange.annotated(said);
+    }
     let upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     forward::answer(&mut response, &cluster, route, info)?;
 

@@ -48,7 +48,13 @@ impl InProcess for Local {
         let answer = AbortOnDropHandle::new(self.control.spawn(self.server.call(request)));
         Box::pin(async move {
             match answer.await {
-                Ok(response) => Ok(response.map(|body| Box::pin(body) as InProcessBody)),
+                Ok(mut response) => {
+                    let extensions = response.extensions_mut();
+                    if let Some(apiserver::AuditAnnotations(said)) = extensions.remove() {
+                        extensions.insert(cluster::AuditAnnotations(said));
+                    }
+                    Ok(response.map(|body| Box::pin(body) as InProcessBody))
+                }
                 Err(error) => Err(SendError::Broken(BoxError::from(error))),
             }
         })

@@ -19,6 +19,7 @@ mod folder;
 mod install;
 mod local;
 mod plane;
+mod policies;
 mod scene;
 mod server;
 mod webhook;

@@ -6,6 +6,7 @@ use apimachinery::status::Status;
 use serde_json::Value;
 
 use crate::{
+    annotations::Annotations,
     caller::Caller,
     convert::Conversions,
     failure::Outcome,
@@ -54,6 +55,7 @@ impl Api {
             manager: self.manager.to_owned(),
             field_validation: FieldValidation::Ignore,
             warnings: Warnings::default(),
+            annotations: Annotations::default(),
             conversions: Conversions::default(),
         })
     }

@@ -5,6 +5,7 @@
 
 pub mod admission;
 mod aggregation;
+mod annotations;
 mod answer;
 mod api;
 mod authorize;
@@ -50,6 +51,7 @@ pub mod validation;
 mod verbs;
 mod warnings;
 
+pub use annotations::AuditAnnotations;
 pub use body::Body;
 pub use caller::{Caller, MASTERS};
 pub use convert::{AddressPolicy, Webhook};

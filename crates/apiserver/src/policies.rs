@@ -14,10 +14,12 @@ mod types;
 use std::collections::BTreeMap;
 
 use apimachinery::cel::Authority;
+use apimachinery::json;
 use apimachinery::meta::Meta;
 use apimachinery::status::{Cause, Reason, Status};
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 pub use compiled::Expressions;
 pub(crate) use types::{MANAGER, run};
@@ -176,7 +178,18 @@ struct Judgement {
     /// The first denial counts: message and reason.
     denial: Option<(String, String)>,
     /// What the audit event says of bindings that audit.
-    failures: Vec<Value>,
+    failures: Vec<Audited>,
+}
+
+/// A validation that did not hold, as the audit event has it: in Go's order.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Audited {
+    message: String,
+    policy: String,
+    binding: String,
+    expression_index: usize,
+    validation_actions: Vec<Value>,
 }
 
 impl Judgement {
@@ -264,13 +277,13 @@ impl Judgement {
                     "Validation failed for ValidatingAdmissionPolicy '{policy_name}' with binding '{binding_name}': {}",
                     failure.message
                 )),
-                "Audit" => self.failures.push(json!({
-                    "message": failure.message,
-                    "policy": policy_name,
-                    "binding": binding_name,
-                    "expressionIndex": index,
-                    "validationActions": actions,
-                })),
+                "Audit" => self.failures.push(Audited {
+                    message: failure.message.clone(),
+                    policy: policy_name.to_owned(),
+                    binding: binding_name.to_owned(),
+                    expression_index: index,
+                    validation_actions: actions.cloned().unwrap_or_default(),
+                }),
                 _ => {}
             }
         }
@@ -281,7 +294,8 @@ impl Judgement {
         if !self.failures.is_empty() {
             self.failures.truncate(MOST_FAILURES);
             let key = "validation.policy.admission.k8s.io/validation_failure".to_owned();
-            self.outcome.annotations.insert(key, Value::Array(self.failures).to_string());
+            let value = String::from_utf8_lossy(&json::encode(&self.failures)).into_owned();
+            self.outcome.annotations.insert(key, value);
         }
         if let Some((message, reason)) = self.denial {
             self.outcome.denied = Some(Box::new(refusal(request, &message, &reason)));

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use apimachinery::status::Status;
 
 use crate::{
-    caller::Caller, convert::Conversions, failure::Outcome, options::FieldValidation, registry::Resource, server::Core,
-    store::Key, warnings::Warnings,
+    annotations::Annotations, caller::Caller, convert::Conversions, failure::Outcome, options::FieldValidation,
+    registry::Resource, server::Core, store::Key, warnings::Warnings,
 };
 
 /// Through which part of an object a request goes.
@@ -50,6 +50,7 @@ pub(crate) struct Scope {
     pub(crate) manager: String,
     pub(crate) field_validation: FieldValidation,
     pub(crate) warnings: Warnings,
+    pub(crate) annotations: Annotations,
     pub(crate) conversions: Conversions,
 }
 

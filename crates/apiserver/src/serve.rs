@@ -14,6 +14,7 @@ use futures_util::future::BoxFuture;
 use http::{Request, Response, request::Parts};
 
 use crate::{
+    annotations::Annotations,
     answer,
     body::Body,
     builtin::KINDS,
@@ -31,9 +32,9 @@ use crate::{
 
 /// Serves one request. Never fails: what goes wrong becomes a `Status`.
 pub(crate) async fn serve(core: &Arc<Core>, request: Request<RequestBody>) -> Response<Body> {
-    let warnings = Warnings::default();
+    let told = Told::default();
     let (parts, body) = request.into_parts();
-    let mut response = match pass(core, &parts, body, &warnings).await {
+    let mut response = match pass(core, &parts, body, &told).await {
         Ok(response) => response,
         Err(refused) => {
             let query = Query::new(parts.uri.query().unwrap_or_default());
@@ -43,11 +44,21 @@ pub(crate) async fn serve(core: &Arc<Core>, request: Request<RequestBody>) -> Re
         }
     };
     // Last, as every step may have something to say, also one that fails.
-    warnings.write(response.headers_mut());
+    told.warnings.write(response.headers_mut());
+    told.annotations.write(response.extensions_mut());
     response
 }
 
-async fn pass(core: &Arc<Core>, parts: &Parts, body: RequestBody, warnings: &Warnings) -> Outcome<Response<Body>> {
+/// What steps say besides the answer.
+#[derive(Default)]
+struct Told {
+    /// To the client.
+    warnings: Warnings,
+    /// To the audit log.
+    annotations: Annotations,
+}
+
+async fn pass(core: &Arc<Core>, parts: &Parts, body: RequestBody, told: &Told) -> Outcome<Response<Body>> {
     // Who calls is known before anything is read; a request without a caller gets nothing.
     let caller = parts
         .extensions
@@ -69,7 +80,7 @@ async fn pass(core: &Arc<Core>, parts: &Parts, body: RequestBody, warnings: &War
     if !info.is_resource {
         return routes::answer(core, parts, &target).await.map(|response| answer::compressed(response, &parts.headers));
     }
-    let response = resource(core, parts, body, &target, &info, caller, warnings).await?;
+    let response = resource(core, parts, body, &target, &info, caller, told).await?;
     if info.is_watch() {
         drop(place);
         return Ok(response);
@@ -84,7 +95,7 @@ async fn resource(
     target: &Target<'_>,
     info: &RequestInfo<'_>,
     caller: Arc<Caller>,
-    warnings: &Warnings,
+    told: &Told,
 ) -> Outcome<Response<Body>> {
     let catalog = core.registry.catalog();
     let Some(resource) = catalog.find(info.group, info.version, info.resource).cloned() else {
@@ -102,7 +113,7 @@ async fn resource(
         return Err(Status::not_supported(&resource.group, &resource.plural, info.verb.as_str()).into());
     }
     if let Some(deprecation) = &resource.deprecation {
-        warnings.add(deprecation.clone());
+        told.warnings.add(deprecation.clone());
     }
     let endpoint = if info.is_watch() { Endpoint::Watch } else { Endpoint::Objects };
     let form = negotiate::accept(&parts.headers, target.query(), endpoint).map_err(Status::from)?;
@@ -117,7 +128,8 @@ async fn resource(
             dry_run: false,
             manager: String::new(),
             field_validation: FieldValidation::default(),
-            warnings: warnings.clone(),
+            warnings: told.warnings.clone(),
+            annotations: told.annotations.clone(),
             conversions: Conversions::default(),
         },
         name: info.name.clone().into_owned(),

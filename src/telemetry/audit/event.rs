@@ -231,4 +231,10 @@ pub mod annotation {
     pub const CAUSE: &str = "drover.io/cause";
     /// A body was left out.
     pub const TRUNCATED: &str = "audit.k8s.io/truncated";
+
+    /// Whether the gateway itself writes a key, so that it is nobody else's.
+    pub fn is_own(key: &str) -> bool {
+        let domain = key.split_once('/').map_or(key, |(domain, _)| domain);
+        matches!(domain, "authorization.k8s.io" | "audit.k8s.io" | "drover.io")
+    }
 }

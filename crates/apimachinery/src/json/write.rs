@@ -8,7 +8,7 @@ use serde_json::Value;
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter, Serializer};
 
 /// As JSON in Go's form: `<`, `>` and `&` escaped, `1e+21`, no point where none is needed; without a line feed at the end.
-pub fn encode(value: &Value) -> Vec<u8> {
+pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(1024);
     // Writing a tree to memory does not fail.
     let _ = value.serialize(&mut Serializer::with_formatter(&mut bytes, Go(CompactFormatter)));

@@ -167,6 +167,7 @@ impl Scope {
         request.converted = &converted;
         let outcome = judge(&request, &policies);
         outcome.warnings.into_iter().for_each(|warning| self.warnings.add(warning));
+        outcome.annotations.into_iter().for_each(|(key, value)| self.annotations.add(key, value));
         match outcome.denied {
             Some(denied) => Err(denied),
             None => Ok(()),
