@@ -4,6 +4,7 @@ pub mod apply;
 pub mod cel;
 pub mod credential;
 pub mod discovery;
+pub mod duration;
 pub mod field;
 pub mod frames;
 pub mod headers;

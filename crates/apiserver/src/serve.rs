@@ -5,6 +5,7 @@ mod route;
 use std::sync::Arc;
 
 use apimachinery::{
+    duration,
     negotiate::{self, Endpoint},
     request_info::{RequestInfo, Verb},
     status::Status,
@@ -69,6 +70,7 @@ async fn pass(core: &Arc<Core>, parts: &Parts, body: RequestBody, told: &Told) -
     // One reading of the target for all that follows: what is authorized is what is done.
     let target = target::read(parts.version, &parts.method, &parts.uri, Routing::Host).map_err(Status::from)?;
     let info = RequestInfo::of(&parts.method, &target).map_err(Status::from)?;
+    check_timeout(&info, &target)?;
     // Before it is looked up, so that nobody learns which resources or objects there are that they may not see.
     if let Err(forbidden) = core.authorize(&caller, &info) {
         let form = negotiate::accept(&parts.headers, target.query(), Endpoint::Document).ok();
@@ -156,6 +158,14 @@ async fn resource(
         _ => Box::pin(handlers::subresource::serve(call, info.verb, body)),
     };
     answer.await
+}
+
+/// Refuses a `timeout` that is no duration, also where nothing waits for one: `k8s.io/apiserver/pkg/endpoints/filters/request_deadline.go`.
+fn check_timeout(info: &RequestInfo<'_>, target: &Target<'_>) -> Outcome<()> {
+    let timeout = target.query().first("timeout").filter(|timeout| !timeout.is_empty());
+    let Some(timeout) = timeout.filter(|_| !info.is_long_running(target.query())) else { return Ok(()) };
+    duration::check_go(&timeout)
+        .map_err(|why| Status::bad_request(format!("invalid timeout specified in the request URL - {why}")).into())
 }
 
 /// Whether the path is one that the resource has: with a namespace exactly where it lives in one, and a name where the verb

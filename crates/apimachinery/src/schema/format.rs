@@ -7,6 +7,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::duration;
+
 /// A format of texts. All others are not checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -273,7 +275,7 @@ fn is_zone(text: &str) -> bool {
 fn is_duration(text: &str) -> bool {
     const EXACT: [&str; 11] = ["ns", "us", "µs", "ms", "s", "m", "h", "hr", "d", "w", "wk"];
     const PREFIXES: [&str; 8] = ["nano", "micro", "milli", "sec", "min", "hour", "day", "week"];
-    if is_go_duration(text) {
+    if duration::check_go(text).is_ok() {
         return true;
     }
     let mut known = false;
@@ -286,34 +288,6 @@ fn is_duration(text: &str) -> bool {
         known |= EXACT.contains(&unit.as_str()) || PREFIXES.iter().any(|prefix| unit.starts_with(prefix));
     }
     known
-}
-
-/// `time.ParseDuration`: `1h30m`, `-1.5s`, `0`.
-fn is_go_duration(text: &str) -> bool {
-    let mut rest = text.strip_prefix(['+', '-']).unwrap_or(text);
-    if rest == "0" {
-        return true;
-    }
-    if rest.is_empty() {
-        return false;
-    }
-    while !rest.is_empty() {
-        let number: usize = rest.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
-        let (digits, after) = rest.split_at_checked(number).unwrap_or_default();
-        if digits.matches('.').count() > 1 || !digits.bytes().any(|byte| byte.is_ascii_digit()) {
-            return false;
-        }
-        let unit = ["ns", "us", "µs", "μs", "ms", "s", "m", "h"].iter().find_map(|unit| {
-            after
-                .strip_prefix(unit)
-                .filter(|rest| rest.is_empty() || rest.starts_with(|next: char| next.is_ascii_digit() || next == '.'))
-        });
-        match unit {
-            Some(after) => rest = after,
-            None => return false,
-        }
-    }
-    true
 }
 
 fn is_short_name(text: &str, most: usize) -> bool {

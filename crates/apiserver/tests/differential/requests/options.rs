@@ -61,6 +61,10 @@ pub fn add(plan: &mut Plan) {
             "exact=true",
             "export=true",
             "timeout=5s",
+            "timeout=",
+            "timeout=x",
+            "timeout=5",
+            "timeout=5q",
         ] {
             plan.get(&format!("get a {kind} with {query}"), &format!("{target}?{query}"));
         }
