@@ -40,6 +40,7 @@ pub fn page(keys: &[String], found: &BTreeMap<String, Vec<String>>, explained: &
         let requests: Vec<_> = reason.requests.keys().map(|request| format!("`{request}`")).collect();
         let _ = writeln!(page, "- {} ({}: {})", reason.reason, requests.len(), requests.join(", "));
     }
+    page.push_str(CLIENTS);
     page.push_str(ENDING);
     page
 }
@@ -55,6 +56,13 @@ times of the last hour, ages in tables, resource versions, continue tokens, name
 of Go's maps, which is random (rules in a `SelfSubjectRulesReview`, several complaints of one 422, resources of custom kinds in discovery), and plain bookmarks of watches. Discovery
 documents are compared for the groups and kinds that the embedded server has.
 
+";
+
+const CLIENTS: &str = "
+## What clients miss
+
+- `kubectl cluster-info` lists Services, and ends with `the server doesn't have a resource type \"services\"`: there are none here, and a list that is
+  always empty would say in discovery that there could be. `kubectl version` and `kubectl get --raw /readyz` tell whether the server is there.
 ";
 
 const ENDING: &str = "
