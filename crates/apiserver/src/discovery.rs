@@ -17,6 +17,7 @@ use crate::{
     body::Body,
     failure::Outcome,
     registry::{Catalog, Resource},
+    routes,
     server::Core,
 };
 
@@ -33,7 +34,10 @@ pub(crate) fn answer(core: &Core, parts: &Parts, target: &Target<'_>, path: &str
     let catalog = core.registry.catalog();
     let resources = catalog.documents().resources(&catalog);
     let steps: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    let not_allowed = || Err(Status::method_not_allowed().with_details().into());
+    let allowed = routes::takes(path, &parts.method);
     let document = match steps.as_slice() {
+        ["api"] if !allowed => return not_allowed(),
         ["api" | "apis"] if negotiate::aggregated_discovery(&parts.headers).is_some() => {
             let media = negotiate::aggregated_discovery(&parts.headers).unwrap_or(Media::Json);
             let documents = catalog.documents();
@@ -51,11 +55,16 @@ pub(crate) fn answer(core: &Core, parts: &Parts, target: &Target<'_>, path: &str
         _ => None,
     };
     let Some(document) = document else {
-        if steps.first() == Some(&"api") {
+        // The router of built-in groups answers for all of their paths.
+        if steps.first() == Some(&"api") || (steps.first() == Some(&"apis") && routes::is_built_in(path)) {
             return Err(Status::no_such_path().with_details().into());
         }
         return Ok(answer::no_such_page());
     };
+    // Of a path that is none nobody says that it takes no such method.
+    if !allowed {
+        return not_allowed();
+    }
     if path == "/api" {
         negotiate::check_accept(&parts.headers, false)?;
     }

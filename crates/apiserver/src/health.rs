@@ -15,7 +15,8 @@ type Checked = (&'static str, Result<(), String>);
 
 /// Answers a request for the health; `None` for a path that is no check.
 pub(crate) fn answer(store: &Store, path: &str, query: Query<'_>) -> Option<Response<Body>> {
-    let (kind, name) = path.strip_prefix('/')?.split_once('/').unwrap_or((path.strip_prefix('/')?, ""));
+    let path = path.strip_prefix('/').filter(|path| !path.ends_with('/'))?;
+    let (kind, name) = path.split_once('/').unwrap_or((path, ""));
     let mut checks: Vec<Checked> = vec![("ping", Ok(()))];
     match kind {
         "readyz" => checks.push(("store", check(store))),
@@ -29,7 +30,7 @@ pub(crate) fn answer(store: &Store, path: &str, query: Query<'_>) -> Option<Resp
     let (_, checked) = checks.iter().find(|(check, _)| *check == name)?;
     Some(match checked {
         Ok(()) => text(StatusCode::OK, "ok".to_owned()),
-        Err(why) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("internal server error: {why}\n")),
+        Err(why) => answer::nosniff(text(StatusCode::INTERNAL_SERVER_ERROR, format!("internal server error: {why}\n"))),
     })
 }
 
@@ -65,14 +66,12 @@ fn all(kind: &str, checks: &[Checked], query: Query<'_>) -> Response<Body> {
         let _ = writeln!(told, "warn: some health checks cannot be excluded: no matches for {names}");
     }
     if failed {
-        return text(StatusCode::INTERNAL_SERVER_ERROR, format!("{told}{kind} check failed\n"));
+        return answer::nosniff(text(StatusCode::INTERNAL_SERVER_ERROR, format!("{told}{kind} check failed\n")));
     }
-    if query.first("verbose").is_none() {
-        return text(StatusCode::OK, "ok".to_owned());
-    }
-    text(StatusCode::OK, format!("{told}{kind} check passed\n"))
+    let told = if query.first("verbose").is_none() { "ok".to_owned() } else { format!("{told}{kind} check passed\n") };
+    answer::nosniff(text(StatusCode::OK, told))
 }
 
 fn text(code: StatusCode, body: String) -> Response<Body> {
-    answer::nosniff(answer::bytes(code, "text/plain; charset=utf-8", Bytes::from(body)))
+    answer::bytes(code, "text/plain; charset=utf-8", Bytes::from(body))
 }

@@ -99,7 +99,12 @@ pub(crate) fn answer(core: &Core, parts: &Parts, target: &Target<'_>, path: &str
         return Some(answer::bytes(StatusCode::OK, JSON, index.into()));
     }
     let name = below.strip_prefix("v3/")?;
-    let document = documents.iter().find(|document| document.path == name)?;
+    let Some(document) = documents.iter().find(|document| document.path == name) else {
+        // Without a word, as Kubernetes.
+        let mut response = answer::bytes(StatusCode::NOT_FOUND, JSON, Bytes::new());
+        response.headers_mut().remove(header::CONTENT_TYPE);
+        return Some(response);
+    };
     let form = match negotiate::best(&parts.headers, &[JSON, openapi::V3_PROTOBUF]) {
         Some(JSON) => JSON,
         Some(_) => openapi::V3_PROTOBUF_ANSWER,

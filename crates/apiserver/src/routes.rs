@@ -18,15 +18,13 @@ pub(crate) const MINOR: &str = "37";
 pub(crate) async fn answer(core: &Core, parts: &Parts, target: &Target<'_>) -> Outcome<Response<Body>> {
     let path = target.path().trim_end_matches('/');
     // Of whatever method: nobody looks at it there.
-    if let Some(health) = health::answer(&core.store, path, target.query()) {
+    if let Some(health) = health::answer(&core.store, target.path(), target.query()) {
         return Ok(health);
     }
-    // The other documents are read only, but for those that are made for custom kinds: nobody looks at the method there.
-    let is_made = path == "/apis" || (path.starts_with("/apis/") && !is_built_in(path));
-    if parts.method != Method::GET && !is_made {
-        return Err(Status::method_not_allowed().with_details().into());
-    }
     match path {
+        "/version" | "/.well-known/openid-configuration" | "/openid/v1/jwks" if !takes(path, &parts.method) => {
+            Err(Status::method_not_allowed().with_details().into())
+        }
         "/version" => {
             let form = negotiate::accept(&parts.headers, target.query(), Endpoint::Document).map_err(Status::from)?;
             Ok(answer::tree(form, StatusCode::OK, &version()))
@@ -44,6 +42,14 @@ pub(crate) async fn answer(core: &Core, parts: &Parts, target: &Target<'_>) -> O
     }
 }
 
+/// Whether the document at a path is given by a method. Documents are read only, but for those that Kubernetes serves without its
+/// router, such as those of groups and those made for custom kinds: nobody looks at the method there.
+pub(crate) fn takes(path: &str, method: &Method) -> bool {
+    let below = path.strip_prefix("/apis/").map(|below| !below.contains('/') || !is_built_in(path));
+    let unrouted = matches!(path, "" | "/apis") || below.unwrap_or_default();
+    unrouted || method == Method::GET
+}
+
 /// A document that may be kept for an hour.
 fn kept(content_type: &'static str, body: bytes::Bytes) -> Response<Body> {
     let mut response = answer::bytes(StatusCode::OK, content_type, body);
@@ -53,7 +59,7 @@ fn kept(content_type: &'static str, body: bytes::Bytes) -> Response<Body> {
 }
 
 /// Whether a path of `/apis` is that of a group of built-in kinds.
-fn is_built_in(path: &str) -> bool {
+pub(crate) fn is_built_in(path: &str) -> bool {
     let group = path.split('/').nth(2).unwrap_or_default();
     KINDS.iter().any(|kind| kind.group == group)
 }

@@ -102,7 +102,7 @@ async fn resource(
     let catalog = core.registry.catalog();
     let Some(resource) = catalog.find(info.group, info.version, info.resource).cloned() else {
         // A group of built-in kinds answers for all of its paths.
-        if KINDS.iter().any(|kind| kind.group == info.group && kind.version == info.version) {
+        if KINDS.iter().any(|kind| kind.group == info.group) {
             return Err(Status::no_such_path().with_details().into());
         }
         return Ok(answer::no_such_page());

@@ -40,6 +40,12 @@ pub fn add(plan: &mut Plan) {
         "/api/v1/namespaces/one/none",
         "/api/v1/namespaces/one/none/x",
         "/none",
+        "/apis/rbac.authorization.k8s.io/v9",
+        "/apis/rbac.authorization.k8s.io/v9/roles",
+        "/apis/rbac.authorization.k8s.io/v9/namespaces/one/roles/a",
+        "/openapi/v3/none",
+        "/openapi/none",
+        "/readyz/none/below",
         "/api/v1/",
         "/api/",
         "/apis/",
@@ -78,10 +84,31 @@ pub fn add(plan: &mut Plan) {
         ("POST", "/version"),
         ("POST", "/healthz"),
         ("HEAD", "/api"),
+        ("POST", "/none"),
+        ("DELETE", "/none/below"),
+        ("PUT", "/api/v2"),
+        ("POST", "/api/v1"),
+        ("POST", "/apis/none.example.com"),
+        ("POST", "/apis/none.example.com/v1"),
+        ("POST", "/apis/none.example.com/v1/things"),
+        ("DELETE", "/apis/example.com/v9"),
+        ("POST", "/apis/rbac.authorization.k8s.io"),
+        ("POST", "/apis/rbac.authorization.k8s.io/v1"),
+        ("POST", "/apis/rbac.authorization.k8s.io/v9/roles"),
+        ("DELETE", "/api/v9/namespaces/one/configmaps/a"),
+        ("POST", "/apis/rbac.authorization.k8s.io/v9"),
+        ("POST", "/openapi/v3/none"),
+        ("POST", "/.well-known/none"),
+        ("DELETE", "/openid/v1/jwks"),
+        ("POST", "/readyz/none"),
+        ("POST", "/readyz/ping"),
     ] {
         plan.ask(&format!("{method} {path}"), method, path).look(Look::Served);
     }
-    for path in ["/healthz", "/livez", "/readyz"] {
+    for path in ["/version?timeout=x", "/apis?timeout=1h", "/none?timeout=x"] {
+        plan.get(path, path).look(Look::Served);
+    }
+    for path in ["/healthz", "/livez", "/readyz", "/readyz/ping", "/livez/ping", "/readyz/none", "/readyz/"] {
         plan.get(path, path);
     }
 }
