@@ -83,10 +83,29 @@ pub enum BodyError {
 pub struct UpstreamBody(Inner);
 
 enum Inner {
-    Http1 { body: hyper::body::Incoming, lease: Option<http1::Lease> },
+    Http1(Http1),
     Http2(Http2),
     InProcess(InProcessBody),
     Ended,
+}
+
+/// An answer over HTTP/1.1, and the connection that it comes over.
+struct Http1 {
+    body: hyper::body::Incoming,
+    lease: Option<http1::Lease>,
+    /// A part of an answer without a length: the connection's task tells its end one turn after its last part, and told
+    /// together they leave in one write.
+    held: Option<Held>,
+    /// It broke off after the part that is held.
+    failed: Option<BodyError>,
+    /// The answer is complete.
+    ended: bool,
+}
+
+struct Held {
+    frame: Frame<Bytes>,
+    /// The connection's task has had its turn since.
+    waited: bool,
 }
 
 struct Http2 {
@@ -101,7 +120,7 @@ struct Http2 {
 impl fmt::Debug for UpstreamBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
-            Inner::Http1 { .. } => "UpstreamBody(http1)",
+            Inner::Http1(_) => "UpstreamBody(http1)",
             Inner::Http2(_) => "UpstreamBody(http2)",
             Inner::InProcess(_) => "UpstreamBody(in process)",
             Inner::Ended => "UpstreamBody(ended)",
@@ -111,9 +130,9 @@ impl fmt::Debug for UpstreamBody {
 
 impl UpstreamBody {
     pub(super) fn http1(body: hyper::body::Incoming, lease: http1::Lease) -> Self {
-        let mut this = Self(Inner::Http1 { body, lease: Some(lease) });
-        this.release();
-        this
+        let mut this = Http1 { body, lease: Some(lease), held: None, failed: None, ended: false };
+        this.settle();
+        Self(Inner::Http1(this))
     }
 
     pub(super) fn http2(recv: h2::RecvStream, lease: http2::Lease, head: &HeaderMap, no_body: bool) -> Self {
@@ -130,14 +149,62 @@ impl UpstreamBody {
     pub(super) const fn in_process(body: InProcessBody) -> Self {
         Self(Inner::InProcess(body))
     }
+}
 
-    /// Gives the HTTP/1.1 connection back as soon as the answer is complete: not every reader asks once more after the last byte.
-    fn release(&mut self) {
-        if let Inner::Http1 { body, lease } = &mut self.0
-            && body.is_end_stream()
-            && let Some(lease) = lease.take()
-        {
+impl Http1 {
+    /// Gives the connection back as soon as the answer is complete: not every reader asks once more after the last byte.
+    fn settle(&mut self) {
+        if self.body.is_end_stream() {
+            self.complete();
+        }
+    }
+
+    fn complete(&mut self) {
+        self.ended = true;
+        if let Some(lease) = self.lease.take() {
             lease.give_back();
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.ended {
+            return Poll::Ready(self.held.take().map(|held| Ok(held.frame)));
+        }
+        if let Some(error) = self.failed.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
+        loop {
+            match (Pin::new(&mut self.body).poll_frame(cx), &mut self.held) {
+                (Poll::Ready(Some(Ok(frame))), held) => {
+                    let old = if self.body.size_hint().exact().is_some() {
+                        Some(frame)
+                    } else {
+                        held.replace(Held { frame, waited: false }).map(|held| held.frame)
+                    };
+                    self.settle();
+                    if let Some(frame) = old {
+                        return Poll::Ready(Some(Ok(frame)));
+                    }
+                }
+                (Poll::Ready(None), held) => {
+                    let last = held.take().map(|held| Ok(held.frame));
+                    self.complete();
+                    return Poll::Ready(last);
+                }
+                (Poll::Ready(Some(Err(error))), held) => {
+                    let Some(held) = held.take() else { return Poll::Ready(Some(Err(error.into()))) };
+                    self.failed = Some(error.into());
+                    return Poll::Ready(Some(Ok(held.frame)));
+                }
+                (Poll::Pending, Some(held)) if !held.waited => {
+                    held.waited = true;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                (Poll::Pending, held) => {
+                    return held.take().map_or(Poll::Pending, |held| Poll::Ready(Some(Ok(held.frame))));
+                }
+            }
         }
     }
 }
@@ -177,29 +244,22 @@ impl Body for UpstreamBody {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         let frame = match &mut this.0 {
-            Inner::Http1 { body, .. } => {
-                ready!(Pin::new(body).poll_frame(cx)).map(|frame| frame.map_err(BodyError::from))
-            }
+            Inner::Http1(body) => ready!(body.poll(cx)),
             Inner::Http2(body) => ready!(body.poll(cx)),
             Inner::InProcess(body) => {
                 ready!(body.as_mut().poll_frame(cx)).map(|frame| frame.map_err(|never| match never {}))
             }
             Inner::Ended => None,
         };
-        match &frame {
-            Some(Ok(_)) => this.release(),
-            Some(Err(_)) => this.0 = Inner::Ended,
-            None => {
-                this.release();
-                this.0 = Inner::Ended;
-            }
+        if !matches!(frame, Some(Ok(_))) {
+            this.0 = Inner::Ended;
         }
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Inner::Http1 { body, .. } => body.is_end_stream(),
+            Inner::Http1(body) => body.ended && body.held.is_none(),
             Inner::Http2(body) => body.recv.is_end_stream(),
             Inner::InProcess(body) => body.is_end_stream(),
             Inner::Ended => true,
@@ -208,7 +268,9 @@ impl Body for UpstreamBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Inner::Http1 { body, .. } => body.size_hint(),
+            // After the end of an answer without a length hyper does not know of it.
+            Inner::Http1(body) if body.ended && body.held.is_none() => SizeHint::with_exact(0),
+            Inner::Http1(body) => body.body.size_hint(),
             Inner::Http2(body) => body.remaining.map_or_else(SizeHint::default, SizeHint::with_exact),
             Inner::InProcess(body) => body.size_hint(),
             Inner::Ended => SizeHint::with_exact(0),

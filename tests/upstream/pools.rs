@@ -10,7 +10,7 @@ use bytes::Bytes;
 use drover::cluster::{Call, Protocols, RequestBody};
 use futures_util::future::join_all;
 use http::{Request, Response, header};
-use http_body::Frame;
+use http_body::{Body as _, Frame};
 use http_body_util::{BodyExt as _, StreamBody};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -127,6 +127,51 @@ async fn an_answer_whose_reader_stops_at_its_last_byte_frees_its_connection() {
         body.frame().await.unwrap().unwrap();
     }
     assert_eq!(fake.connections(), 1);
+}
+
+/// As kube-apiserver answers with more than two kilobytes.
+#[tokio::test]
+async fn an_answer_without_a_length_frees_its_connection_and_tells_its_end_with_its_last_part() {
+    let fake = Fake::start(&["http/1.1"], 100, |_, _| async {
+        let parts = ["one", "two"].map(|part| Ok(Frame::data(Bytes::from(part))));
+        Response::new(StreamBody::new(futures_util::stream::iter(parts)).boxed())
+    })
+    .await;
+    let cluster = registry().put(&Arc::from("c1"), &fake.connection(token("t")));
+    for _ in 0..5 {
+        assert_eq!(fetch(&cluster, Call::Short, "/api").await.unwrap(), "onetwo");
+        let mut body = cluster.send(0, Call::Short, get("/api")).await.unwrap().into_body();
+        let mut read = Vec::new();
+        while !body.is_end_stream() {
+            read.extend_from_slice(body.frame().await.unwrap().unwrap().data_ref().unwrap());
+        }
+        assert_eq!(read, b"onetwo");
+    }
+    assert_eq!(fake.connections(), 1);
+}
+
+/// A watch's events may be minutes apart: each is handed on when it comes.
+#[tokio::test]
+async fn a_part_of_an_answer_without_a_length_waits_for_no_other() {
+    let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
+    let receiver = Arc::new(std::sync::Mutex::new(Some(receiver)));
+    let fake = Fake::start(&["http/1.1"], 100, move |_, _| {
+        let receiver = receiver.lock().unwrap().take().unwrap();
+        async move {
+            let parts =
+                futures_util::stream::unfold(receiver, |mut receiver: tokio::sync::mpsc::UnboundedReceiver<_>| async {
+                    Some((receiver.recv().await?, receiver))
+                });
+            Response::new(StreamBody::new(parts).boxed())
+        }
+    })
+    .await;
+    let cluster = registry().put(&Arc::from("c1"), &fake.connection(token("t")));
+    let mut body = cluster.send(0, Call::Short, get("/api")).await.unwrap().into_body();
+    for part in ["one", "two", "three"] {
+        sender.send(Ok(Frame::data(Bytes::from(part)))).unwrap();
+        assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), part);
+    }
 }
 
 /// H17: neither two clusters of one address nor two credentials share a connection.
