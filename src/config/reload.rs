@@ -4,16 +4,16 @@
 //! poll stands behind the notifications, for file systems that send none.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     fs, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    sync::mpsc,
+    sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
     time::{Duration, SystemTime},
 };
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _, event::ModifyKind};
 
 use super::{manifests, server::ServerConfig};
 
@@ -67,6 +67,8 @@ impl Drop for Watcher {
 
 /// The files that are watched. Which ones changes with the manifests: they name kubeconfigs, and these certificates and tokens.
 struct Files {
+    // What the notifications of their folders are weighed by.
+    watched: Arc<Mutex<Watched>>,
     manifests: PathBuf,
     // Certificates, and the audit policy.
     single: Vec<PathBuf>,
@@ -75,17 +77,42 @@ struct Files {
     watcher: Option<RecommendedWatcher>,
 }
 
+/// The paths of files that bear on the configuration; a log may lie beside them, and is written all the time.
+#[derive(Debug, Default)]
+struct Watched {
+    manifests: PathBuf,
+    files: HashSet<PathBuf>,
+}
+
+impl Watched {
+    fn is_touched_by(&self, event: &notify::Event) -> bool {
+        match event.kind {
+            // Reading a file is no change of it.
+            EventKind::Access(_) => false,
+            EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_)) => event
+                .paths
+                .iter()
+                .any(|path| self.files.contains(path) || path.parent().is_some_and(|folder| folder == self.manifests)),
+            // What comes, goes or is renamed may be a link on the way to a file.
+            _ => true,
+        }
+    }
+}
+
 impl Files {
     fn new(config: &ServerConfig, sender: mpsc::Sender<Message>) -> Self {
+        let watched = Arc::new(Mutex::new(Watched { manifests: config.manifests().to_owned(), ..Watched::default() }));
+        let weighed = Arc::clone(&watched);
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // Reading a file is no change of it.
-            if !event.is_ok_and(|event| event.kind.is_access()) {
+            let watched = weighed.lock().unwrap_or_else(PoisonError::into_inner);
+            if event.map_or(true, |event| watched.is_touched_by(&event)) {
                 let _ = sender.send(Message::Moved);
             }
         });
         let tls = &config.listen.tls;
         let single = [&tls.certificate_file, &tls.key_file, &tls.client_ca_file, &config.audit.policy_file];
         Self {
+            watched,
             manifests: config.manifests().to_owned(),
             single: single.into_iter().flatten().cloned().collect(),
             named: BTreeSet::new(),
@@ -123,6 +150,9 @@ impl Files {
         let folder = |file: &PathBuf| file.parent().map(Path::to_owned);
         let mut folders: BTreeSet<_> = self.single.iter().chain(&self.named).filter_map(folder).collect();
         folders.insert(self.manifests.clone());
+        let named = self.single.iter().chain(&self.named);
+        let files = named.flat_map(|file| [Some(file.clone()), fs::canonicalize(file).ok()]).flatten().collect();
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner).files = files;
         if let Some(watcher) = &mut self.watcher {
             for gone in self.notified.difference(&folders) {
                 // A folder that was removed is not watched any more.
@@ -153,4 +183,29 @@ impl Files {
 
 fn warn(error: &notify::Error) {
     tracing::warn!(%error, "files are only looked at every ten seconds");
+}
+
+#[cfg(test)]
+mod tests {
+    use notify::{
+        Event, EventKind,
+        event::{AccessKind, CreateKind, DataChange, ModifyKind, RenameMode},
+    };
+
+    use super::Watched;
+
+    #[test]
+    fn a_log_that_is_written_beside_a_certificate_is_no_change() {
+        let watched =
+            Watched { manifests: "/etc/drover/manifests".into(), files: ["/etc/drover/tls.crt".into()].into() };
+        let touched = |kind, path: &str| watched.is_touched_by(&Event::new(kind).add_path(path.into()));
+        let written = EventKind::Modify(ModifyKind::Data(DataChange::Any));
+        assert!(!touched(written, "/etc/drover/audit.log"));
+        assert!(touched(written, "/etc/drover/tls.crt"));
+        assert!(touched(written, "/etc/drover/manifests/users.yaml"));
+        assert!(!touched(EventKind::Access(AccessKind::Any), "/etc/drover/tls.crt"));
+        // A mounted ConfigMap turns the link `..data` over.
+        assert!(touched(EventKind::Modify(ModifyKind::Name(RenameMode::To)), "/etc/drover/..data"));
+        assert!(touched(EventKind::Create(CreateKind::File), "/etc/drover/audit.log"));
+    }
 }
