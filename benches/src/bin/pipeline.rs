@@ -89,8 +89,13 @@ async fn worker(args: &Args, control: tokio::runtime::Handle) -> Result<Arc<Work
     let mut updates = feed.subscribe();
     feed.replace(inputs).await?;
     for id in clusters {
-        feed.published(id, published.clone());
-        updates.recv().await.context("the publisher ended")?;
+        feed.published(Arc::clone(&id), published.clone());
+        loop {
+            let world = updates.recv().await.context("the publisher ended")?.world;
+            if world.cluster(&id).is_some_and(|cluster| cluster.published.is_some()) {
+                break;
+            }
+        }
     }
     let unlimited = || Defaults { in_flight: 0, per_second: 0, burst: 0 };
     let gateway = Gateway {
@@ -118,7 +123,8 @@ async fn worker(args: &Args, control: tokio::runtime::Handle) -> Result<Arc<Work
 async fn answering() -> Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let port = listener.local_addr()?.port();
-    let answer = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {BODY}\r\n\r\n{:BODY$}", "{}");
+    let answer =
+        format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {BODY}\r\n\r\n{:BODY$}", "{}");
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let answer = answer.clone();

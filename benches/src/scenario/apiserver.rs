@@ -215,13 +215,17 @@ fn fill(place: &Place, port: u16) -> Result<()> {
     let users: Vec<String> = (0..names::USERS).map(names::user).collect();
     create(bindings, &binding("bench-direct", &template(0), "User", &users))?;
     groups.extend((0..NAMES).map(names::extra_group));
-    // As `drover cluster rbac` prints it.
-    let (both, verbs) = (["", "authentication.k8s.io"], ["impersonate", "impersonate:user-info"]);
+    // As `drover cluster rbac --impersonation constrained` prints it. A role with the old verb too would be used by that one from
+    // the first request on that the new one does not cover.
+    let group = ["authentication.k8s.io"];
+    let verbs = ["impersonate:user-info"];
+    let on = |verbs: &[&str]| verbs.iter().map(|verb| format!("impersonate-on:user-info:{verb}")).collect::<Vec<_>>();
     let rules = json!([
-        {"apiGroups": both, "resources": ["users"], "verbs": verbs, "resourceNames": users},
-        {"apiGroups": both, "resources": ["groups"], "verbs": verbs, "resourceNames": groups},
-        {"apiGroups": ["authentication.k8s.io"], "resources": ["uids", "userextras/drover.io/token", "userextras/drover.io/username"], "verbs": verbs},
-        {"apiGroups": ["*"], "resources": ["*"], "verbs": ["impersonate-on:user-info:get", "impersonate-on:user-info:create"]}
+        {"apiGroups": group, "resources": ["users"], "verbs": verbs, "resourceNames": users},
+        {"apiGroups": group, "resources": ["groups"], "verbs": verbs, "resourceNames": groups},
+        {"apiGroups": group, "resources": ["uids", "userextras/drover.io/token", "userextras/drover.io/username"], "verbs": verbs},
+        {"apiGroups": ["*"], "resources": ["*"], "verbs": on(&["get", "list", "watch", "create", "update", "patch", "delete"])},
+        {"nonResourceURLs": ["*"], "verbs": on(&["get"])}
     ]);
     create(
         roles,
