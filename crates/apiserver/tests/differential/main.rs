@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 use explained::Explained;
 use futures_util::future::join_all;
 use request::Step;
-use servers::{Embedded, Real};
+use servers::{Embedded, Real, until};
 
 /// The share of equal answers, in per mille, that is asked for.
 const EQUAL: usize = 970;
@@ -42,7 +42,10 @@ async fn the_embedded_server_answers_as_kubernetes_does() {
             Step::One(ask) => vec![ask],
             Step::Together(asks) => asks,
             Step::Until(ask, code, text) => {
-                let answered = tokio::join!(real.until(&ask, code, text), embedded.until(&ask, code, text));
+                let answered = tokio::join!(
+                    until(code, text, async || real.ask(&ask).await),
+                    until(code, text, async || embedded.ask(&ask).await)
+                );
                 let target = &ask.target;
                 assert_eq!(
                     answered,

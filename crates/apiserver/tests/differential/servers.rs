@@ -83,21 +83,6 @@ impl Real {
         };
         tokio::time::timeout(LIMIT, answer).await.unwrap_or_else(|_| panic!("{}: kube-apiserver is late", ask.key))
     }
-
-    /// Waits until this is answered with `code`; whether it was.
-    pub async fn until(&self, ask: &Ask, code: u16, text: &str) -> bool {
-        let limit = tokio::time::Instant::now() + LIMIT;
-        loop {
-            let reply = self.ask(ask).await;
-            if reply.code == code && String::from_utf8_lossy(&reply.body).contains(text) {
-                return true;
-            }
-            if tokio::time::Instant::now() > limit {
-                return false;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
 }
 
 impl Embedded {
@@ -129,20 +114,20 @@ impl Embedded {
         }
         reply
     }
+}
 
-    /// Waits until this is answered with `code`; whether it was.
-    pub async fn until(&self, ask: &Ask, code: u16, text: &str) -> bool {
-        let limit = tokio::time::Instant::now() + LIMIT;
-        loop {
-            let reply = self.ask(ask).await;
-            if reply.code == code && String::from_utf8_lossy(&reply.body).contains(text) {
-                return true;
-            }
-            if tokio::time::Instant::now() > limit {
-                return false;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+/// Asks until the answer has this code and text; whether it came to that.
+pub async fn until(code: u16, text: &str, ask: impl AsyncFn() -> Reply) -> bool {
+    let limit = tokio::time::Instant::now() + LIMIT;
+    loop {
+        let reply = ask().await;
+        if reply.code == code && String::from_utf8_lossy(&reply.body).contains(text) {
+            return true;
         }
+        if tokio::time::Instant::now() > limit {
+            return false;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
