@@ -1,5 +1,3 @@
-use std::time::{Duration, Instant};
-
 use http::StatusCode;
 use kit::{
     cluster::RealCluster,
@@ -43,26 +41,18 @@ async fn two_clusters_serve_three_users_and_one_may_die_and_come_back() {
     assert_eq!(hidden.to_string().replace("c-b", "c-c"), missing.to_string());
 
     a.stop();
-    let mut slowest = Duration::ZERO;
     for _ in 0..20 {
-        let dead = gateway.get("c-a", PODS, &ann).await;
+        let dead = kit::wait::event("the dead cluster's answer", gateway.get("c-a", PODS, &ann)).await;
         assert!(matches!(dead.status().as_u16(), 502..=504), "{dead:?}");
         status(&dead, dead.status());
-        let asked = Instant::now();
-        assert_eq!(gateway.get("c-b", PODS, &ben).await.status(), 200);
-        slowest = slowest.max(asked.elapsed());
+        let well = kit::wait::event("the other's answer", gateway.get("c-b", PODS, &ben)).await;
+        assert_eq!(well.status(), 200);
     }
-    let asked = Instant::now();
-    let refused = gateway.get("c-a", PODS, &ann).await;
-    println!("the dead cluster's answer took {:?}, the other's {slowest:?} at most", asked.elapsed());
-    status(&refused, StatusCode::SERVICE_UNAVAILABLE);
-    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+    status(&gateway.get("c-a", PODS, &ann).await, StatusCode::SERVICE_UNAVAILABLE);
     assert!(gateway.metric("drover_circuit_open", &["cluster=\"c-a\""]).await > 0.5);
     assert!(gateway.metric("drover_circuit_open", &["cluster=\"c-b\""]).await < 0.5);
 
     a.start_again().await;
-    let back = Instant::now();
     gateway.wait_for_status("c-a", PODS, &ann, 200).await;
-    println!("the cluster served {:?} after it was ready", back.elapsed());
     gateway.wait_for_status("c-a", SECRETS, &ben, 403).await;
 }

@@ -1,9 +1,6 @@
 //! The framework, and the modules' controllers.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex};
 
 use drover::{
     controller::{Condition, GenericController, Lifecycle, Next, WithLifecycle, WorkQueueMetrics},
@@ -121,7 +118,7 @@ pub async fn a_failed_object_is_tried_again_and_its_finalizer_is_done_for_it(pla
     assert_eq!(recorder.count("removed"), 3);
 
     stop.cancel();
-    tokio::time::timeout(Duration::from_secs(5), running).await.expect("the controller ends").unwrap();
+    wait::event("the controller to end", running).await.unwrap();
 }
 
 /// Runs a module's controllers with the module's own rights until the guard is dropped.

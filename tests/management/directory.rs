@@ -1,6 +1,9 @@
 //! From the plane to the world.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use drover::{
     management::{DIRECTORY, Directory},
@@ -24,7 +27,7 @@ async fn start(plane: &Plane) -> (Directory, Watch) {
     let kinds: Vec<Kind> = modules::all().iter().flat_map(|module| module.kinds()).collect();
     let (feed, watch) = Publisher::start().unwrap();
     let directory = Directory::start(&plane.plane().client(Some(DIRECTORY)).unwrap(), &kinds, &feed, None);
-    tokio::time::timeout(Duration::from_secs(20), directory.synced()).await.expect("all is listed");
+    wait::event("all to be listed", directory.synced()).await;
     feed.settle().await.unwrap();
     (directory, watch)
 }
@@ -80,7 +83,6 @@ pub async fn a_change_in_the_plane_is_a_change_of_the_world(plane: &Plane) {
     let reached = now.cluster("c-a").expect("the cluster");
     assert_eq!(reached.reach.connection().unwrap().host, "one.example.org");
     assert!(reached.binds(row.subjects.iter().copied()));
-    assert!(directory.contact().age() < Duration::from_secs(25));
 
     // Each change follows.
     patch(&Api::<User>::all(client.clone()), "u-a", json!({"enabled": false})).await;
@@ -128,8 +130,11 @@ pub async fn the_world_outlives_a_restart_of_the_plane_and_misses_nothing(plane:
     plane.cluster().kill_apiserver();
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(directory.contact().age() >= Duration::from_secs(1));
+    let away = Instant::now();
     assert!(watch.load().user("u-a").is_some());
     plane.cluster().start_again().await;
+    let heard = || directory.contact().age() < away.elapsed();
+    wait::until_true("every watch to hear of the plane again", heard).await;
     Api::<User>::all(client.clone()).delete("u-a", &DeleteParams::default()).await.unwrap();
     create::<User>(&client, user("u-b")).await;
     let now = world(&watch, "the changes after the restart", |world| {

@@ -6,6 +6,7 @@ use kit::{
     client::{Endpoint, bytes, empty, read},
     fake::Reply,
     gateway::Gateway,
+    wait,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -68,7 +69,7 @@ async fn a_client_that_expects_100_sends_its_body_only_when_it_is_let_in() {
         let expecting = "Content-Type: application/json\r\nContent-Length: 2\r\nExpect: 100-continue\r\n";
         stream.write_all(format!("{head}{expecting}Connection: close\r\n\r\n").as_bytes()).await.unwrap();
         let mut buffer = [0; 1024];
-        let count = tokio::time::timeout(Duration::from_secs(10), stream.read(&mut buffer)).await.unwrap().unwrap();
+        let count = wait::event("the answer", stream.read(&mut buffer)).await.unwrap();
         assert!(buffer[..count].starts_with(b"HTTP/1.1 100 "), "{}", String::from_utf8_lossy(&buffer[..count]));
         stream.write_all(b"{}").await.unwrap();
         let mut answer = Vec::new();
@@ -92,7 +93,7 @@ async fn an_early_refusal_reaches_a_client_that_is_still_sending() {
         let head = scene.head("POST", PATH);
         stream.write_all(format!("{head}Content-Length: 100000\r\n\r\n{{").as_bytes()).await.unwrap();
         let mut answer = vec![0; 4096];
-        let count = tokio::time::timeout(Duration::from_secs(10), stream.read(&mut answer)).await.unwrap().unwrap();
+        let count = wait::event("the answer", stream.read(&mut answer)).await.unwrap();
         let answer = String::from_utf8_lossy(&answer[..count]);
         assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("too large"), "{answer}");
         scene.assert_serves().await;

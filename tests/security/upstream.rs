@@ -1,6 +1,6 @@
 //! Clusters that attack: what they answer must not reach further than the one request it answers.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kit::{
     client::empty,
@@ -111,11 +111,9 @@ async fn a_cluster_that_never_answers_ends_in_a_504() {
     scene.fake.route("", "/api/v1/namespaces/hang", Reply::hang());
     scene.fake.route("", "/api/v1/namespaces/half", Reply::half_a_head());
     for path in ["/api/v1/namespaces/hang", "/api/v1/namespaces/half"] {
-        let started = Instant::now();
-        for answer in scene.both_as_ann("GET", path, &[]).await {
+        for answer in kit::wait::event("both answers", scene.both_as_ann("GET", path, &[])).await {
             assert_status(&answer, 504);
         }
-        assert!(started.elapsed() < Duration::from_secs(5));
     }
     scene.assert_serves().await;
 }

@@ -1,6 +1,6 @@
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 
 use drover::cluster::{Call, Cluster, SendError};
@@ -51,21 +51,30 @@ async fn a_switch_of_protocols_that_nobody_asked_for_is_refused() {
     assert!(fetch(&cluster, Call::List, "/").await.is_err());
 }
 
-/// H15: an endless head ends the connection after some kilobytes.
+/// H15: an endless head ends the connection after some kilobytes, and what the sockets hold.
 #[tokio::test]
-async fn a_head_without_end_fails_fast() {
+async fn a_head_without_end_ends_its_connection() {
     let (listener, address) = listen().await;
     let trust = Trust::new(&["http/1.1"]);
-    accept(listener, trust.acceptor, move |mut stream, _| async move {
-        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n").await;
-        let line = format!("x-filler: {}\r\n", "y".repeat(8000));
-        while stream.write_all(line.as_bytes()).await.is_ok() {}
+    let (written, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(tokio::sync::Notify::new()));
+    let (count, end) = (Arc::clone(&written), Arc::clone(&ended));
+    accept(listener, trust.acceptor, move |mut stream, _| {
+        let (count, end) = (Arc::clone(&count), Arc::clone(&end));
+        async move {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n").await;
+            let line = format!("x-filler: {}\r\n", "y".repeat(8000));
+            while stream.write_all(line.as_bytes()).await.is_ok() {
+                count.fetch_add(line.len(), Ordering::SeqCst);
+            }
+            end.notify_one();
+        }
     });
     let cluster = registry().put(&Arc::from("c1"), &connection(address, &trust.ca, token("t")));
-    let started = Instant::now();
-    let error = fetch(&cluster, Call::List, "/").await.unwrap_err();
-    assert!(started.elapsed() < Duration::from_secs(2));
+    let error = kit::wait::event("the error", fetch(&cluster, Call::List, "/")).await.unwrap_err();
     assert!(matches!(error, SendError::Protocol(_) | SendError::Broken(_)), "{error:?}");
+    kit::wait::event("the connection's end", ended.notified()).await;
+    let written = written.load(Ordering::SeqCst);
+    assert!(written < 16 << 20, "{written} bytes were taken");
 }
 
 #[tokio::test]
@@ -122,21 +131,21 @@ async fn the_circuit_opens_after_five_failures_and_closes_when_the_cluster_is_ba
     for _ in 0..5 {
         assert!(matches!(fetch(&cluster, Call::Short, "/").await.unwrap_err(), SendError::Connect(_)));
     }
-    let started = Instant::now();
+    let stats = cluster.stats();
+    assert_eq!((stats.connect_failures.read(), stats.circuit_refusals.read()), (5, 0));
     for _ in 0..1000 {
         let error = fetch(&cluster, Call::Short, "/").await.unwrap_err();
         assert!(matches!(error, SendError::CircuitOpen { .. }), "{error:?}");
     }
-    assert!(started.elapsed() < Duration::from_millis(500), "{:?}", started.elapsed());
+    // Nothing was waited for: each was refused without a try.
+    assert_eq!((stats.circuit_refusals.read(), stats.circuit_opened.read()), (1000, 1));
 
     accept(socket.listen(64).unwrap(), trust.acceptor, move |stream, _| async move {
         let service =
             hyper::service::service_fn(|_| async { Ok::<_, std::convert::Infallible>(Response::new(full("back"))) });
         let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
     });
-    let back = Instant::now();
     until(async || fetch(&cluster, Call::Short, "/").await.is_ok_and(|text| text == "back")).await;
-    assert!(back.elapsed() < Duration::from_secs(2), "{:?}", back.elapsed());
     assert!(!cluster.circuit_is_open());
 }
 

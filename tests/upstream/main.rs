@@ -15,7 +15,7 @@ mod pools;
 mod proxies;
 mod real;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use drover::cluster::{Call, Cluster, RequestBody, SendError, UpstreamBody};
@@ -37,13 +37,11 @@ async fn fetch(cluster: &Arc<Cluster>, call: Call, path: &str) -> Result<String,
     Ok(text(cluster.send(0, call, get(path)).await?).await)
 }
 
-/// Tries until `done`, at most ten seconds.
+/// Tries until `done`.
 async fn until<F: Future<Output = bool>>(mut done: impl FnMut() -> F) {
-    for _ in 0..500 {
-        if done().await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("not within ten seconds");
+    kit::wait::until("the upstream's state", || {
+        let done = done();
+        async { done.await.then_some(()) }
+    })
+    .await;
 }

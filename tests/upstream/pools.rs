@@ -202,7 +202,7 @@ async fn streams_never_pass_the_clusters_limit() {
     .await;
     let cluster = registry().put(&Arc::from("c1"), &fake.connection(token("t")));
     let opened = join_all((0..25).map(|_| cluster.send(0, Call::Watch, get("/watch"))));
-    let watches: Vec<_> = tokio::time::timeout(Duration::from_secs(10), opened).await.unwrap();
+    let watches: Vec<_> = kit::wait::event("the watches", opened).await;
     let mut on = [0_usize; 25];
     let mut open = Vec::new();
     for watch in watches {
@@ -329,8 +329,8 @@ async fn readers_that_stop_do_not_stop_the_others_of_their_connection() {
     let cluster = registry().put(&Arc::from("c1"), &fake.connection(token("t")));
     let stalled = join_all((0..60).map(|_| cluster.send(0, Call::Watch, get("/large")))).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let other = tokio::time::timeout(Duration::from_secs(5), fetch(&cluster, Call::Watch, "/small"));
-    assert_eq!(other.await.unwrap().unwrap().len(), 10);
+    let other = kit::wait::event("the other's answer", fetch(&cluster, Call::Watch, "/small")).await;
+    assert_eq!(other.unwrap().len(), 10);
     assert_eq!(fake.connections(), 1);
     for response in stalled {
         assert_eq!(text(response.unwrap()).await.len(), 4_000_000);
@@ -353,7 +353,7 @@ async fn a_dropped_request_resets_its_stream_and_counts_no_more() {
 async fn a_cluster_that_allows_no_stream_is_an_error_and_one_stream_is_enough() {
     let fake = Fake::start(&["h2"], 0, describe).await;
     let cluster = registry().put(&Arc::from("c1"), &fake.connection(token("t")));
-    let error = tokio::time::timeout(Duration::from_secs(5), fetch(&cluster, Call::Short, "/")).await.unwrap();
+    let error = kit::wait::event("the error", fetch(&cluster, Call::Short, "/")).await;
     assert!(error.unwrap_err().to_string().contains("no stream"));
 
     let fake = Fake::start(&["h2"], 1, describe).await;

@@ -1,7 +1,4 @@
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use drover::{
     cluster::{CONTROL, Call, Cluster, Wanted},
@@ -73,7 +70,7 @@ async fn hundreds_of_watches_share_some_connections_of_a_real_apiserver() {
     for watch in &mut watches {
         let mut seen = Vec::new();
         while !String::from_utf8_lossy(&seen).contains("\"seen\"") {
-            let frame = tokio::time::timeout(Duration::from_secs(10), watch.frame()).await.unwrap();
+            let frame = kit::wait::event("the object", watch.frame()).await;
             seen.extend_from_slice(&frame.unwrap().unwrap().into_data().unwrap());
         }
     }
@@ -114,18 +111,14 @@ async fn a_real_apiserver_tells_what_may_be_impersonated() {
     .await;
     let wanted = Wanted { users: vec!["u-3".into()], groups: vec!["system:masters".into()] };
     let names = |names: &[&str]| Names::Only(names.iter().map(|name| Arc::from(*name)).collect());
-    let deadline = Instant::now() + Duration::from_secs(10);
-    let published = loop {
-        let published = cluster.published(&wanted).await.unwrap();
-        if published.uids || Instant::now() > deadline {
-            break published;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    };
+    let published = kit::wait::until("uids to be published", || async {
+        Some(cluster.published(&wanted).await.unwrap()).filter(|published| published.uids)
+    })
+    .await;
     assert_eq!(published.groups, names(&["drover:c1:cluster:view"]));
     assert_eq!(published.users, names(&["u-1", "u-2"]));
     assert_eq!(published.extras, names(&["drover.io/token"]));
-    assert!(published.uids && !published.administrator);
+    assert!(!published.administrator);
     for (resource, name, allowed) in
         [("users", "u-1", true), ("users", "u-9", false), ("groups", "system:masters", false)]
     {

@@ -1,4 +1,4 @@
-//! Waiting for something to become true, by polling.
+//! Waiting for something to happen or to become true, with an end.
 
 use std::{
     future::Future,
@@ -23,6 +23,12 @@ pub async fn within<T, F: Future<Output = Option<T>>>(limit: Duration, what: &st
         assert!(start.elapsed() < limit, "waited {limit:?} in vain for {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// Awaits `event`, and panics with `what` after [`PATIENCE`].
+pub async fn event<T>(what: &str, event: impl Future<Output = T>) -> T {
+    let ended = tokio::time::timeout(PATIENCE, event).await;
+    ended.unwrap_or_else(|_| panic!("waited {PATIENCE:?} in vain for {what}"))
 }
 
 /// Polls `condition` until it holds, and panics with `what` after [`PATIENCE`].

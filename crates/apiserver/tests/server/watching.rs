@@ -1,6 +1,6 @@
 //! Watches: what they begin with, what they tell, and what kube-rs makes of them.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use crate::support::{WIDGETS, admin, client, delete, merge, post, server, widget};
 use futures_util::TryStreamExt;
@@ -37,7 +37,7 @@ impl Events {
                 let line: Vec<u8> = self.rest.drain(..=end).collect();
                 return Some(serde_json::from_slice(&line).unwrap());
             }
-            let frame = tokio::time::timeout(Duration::from_secs(10), self.body.frame()).await.unwrap()?;
+            let frame = kit::wait::event("an event", self.body.frame()).await?;
             self.rest.extend_from_slice(frame.unwrap().data_ref().unwrap());
         }
     }
@@ -163,6 +163,6 @@ async fn an_informer_of_kube_rs_converges() {
                 }
             }
         };
-        tokio::time::timeout(Duration::from_secs(10), converge).await.unwrap();
+        kit::wait::event("the watcher to have seen all", converge).await;
     }
 }

@@ -1,6 +1,6 @@
 //! What holds of every store, over each back end.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use apiserver::store::{CommitError, Expect, Key, Labels, Malformed, MasterKey, Range, Unavailable, WatchEnd, Write};
 
@@ -308,7 +308,7 @@ over_each! {
         let ended = tokio::spawn(async move { watch.next().await.unwrap_err() });
         tokio::task::yield_now().await;
         store.stop().await;
-        assert_eq!(tokio::time::timeout(Duration::from_secs(10), ended).await.unwrap().unwrap(), WatchEnd::Stopped);
+        assert_eq!(kit::wait::event("the watch to end", ended).await.unwrap(), WatchEnd::Stopped);
         let error = write(&store, &key("a", "x"), Expect::Any, Write::Put(draft("two"))).await.unwrap_err();
         assert!(matches!(error, CommitError::Stopped), "{error}");
         assert_eq!(says(store.snapshot().get(&key("a", "x")).unwrap()), "one");

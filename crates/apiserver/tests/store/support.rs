@@ -127,7 +127,7 @@ pub async fn delete(store: &Store, key: &Key) -> u64 {
 pub async fn events(watch: &mut Watch, count: usize) -> Vec<Arc<Event>> {
     let mut events = Vec::new();
     while events.len() < count {
-        let batch = tokio::time::timeout(Duration::from_secs(10), watch.next()).await.expect("no event").unwrap();
+        let batch = kit::wait::event("an event", watch.next()).await.unwrap();
         events.extend(batch.events);
     }
     events
