@@ -1,6 +1,7 @@
 //! The whole program with a Kubernetes cluster as its management plane.
 
 use drover::modules::{Binding, Cluster, Token, User};
+use k8s_openapi::api::coordination::v1::Lease;
 use kit::{
     fake::FakeApiserver,
     gateway::{ConfigFolder, Gateway},
@@ -8,7 +9,7 @@ use kit::{
     wait,
 };
 use kube::{
-    Api,
+    Api, Client,
     api::{DeleteParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
@@ -29,6 +30,16 @@ fn folder(plane: &Plane) -> ConfigFolder {
     folder
 }
 
+/// Waits until a gateway leads: it writes the folder, and runs the controllers.
+async fn led(client: &Client) {
+    let leases = Api::<Lease>::namespaced(client.clone(), "drover-system");
+    wait::until("a leader", || async {
+        let lease = leases.get_opt("drover-controllers").await.unwrap()?;
+        lease.spec?.holder_identity.filter(|holder| !holder.is_empty())
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn manifests_serve_by_way_of_the_plane_and_what_is_done_there_counts() {
     let plane = Plane::kubernetes().await;
@@ -37,9 +48,14 @@ async fn manifests_serve_by_way_of_the_plane_and_what_is_done_there_counts() {
     folder.add_cluster("c-a", &fake.kubeconfig("secret")).add_user("u-ann").add_binding("c-a", "u-ann", "view");
     let ann = folder.add_token("u-ann");
     let gateway = Gateway::start(DROVER, folder).await;
+    // Each part asks again a while after the cluster has refused it: its rights are new there.
+    let client = plane.admin();
+    led(&client).await;
+    let bindings = Api::<Binding>::namespaced(client.clone(), "c-a");
+    let anns = "binding-c-a-u-ann-view";
+    wait::until("the folder's last object", || async { bindings.get_opt(anns).await.unwrap() }).await;
     gateway.wait_for_cluster("c-a", &ann).await;
     assert_eq!(gateway.get("c-a", "/api/v1/pods", &ann).await.status(), 200);
-    let client = plane.admin();
     let clusters = Api::<Cluster>::all(client.clone());
     wait::until("the cluster's finalizer", || async {
         clusters.get("c-a").await.unwrap().metadata.finalizers.map(drop)
@@ -59,10 +75,12 @@ async fn manifests_serve_by_way_of_the_plane_and_what_is_done_there_counts() {
     gateway.wait_for_status("c-a", "/api/v1/pods", bob, 200).await;
     let users = Api::<User>::all(client.clone());
     users.delete("u-bob", &DeleteParams::default()).await.unwrap();
+    wait::until("the user to go", || async { users.get_opt("u-bob").await.unwrap().is_none().then_some(()) }).await;
     gateway.wait_for_status("c-a", "/api/v1/pods", bob, 401).await;
 
     // A manifest that goes takes its object along.
     gateway.folder().remove_binding("c-a", "u-ann", "view");
+    wait::until("the object to go", || async { bindings.get_opt(anns).await.unwrap().is_none().then_some(()) }).await;
     gateway.wait_for_status("c-a", "/api/v1/pods", &ann, 403).await;
 }
 
@@ -80,6 +98,7 @@ async fn the_plane_asks_the_webhook_about_every_write_and_writes_nothing_without
     folder.add_user("u-ann");
     let gateway = Gateway::start(DROVER, folder).await;
     let client = asking.plane.admin();
+    led(&client).await;
     let users = Api::<User>::all(client.clone());
     // Drover's own writes pass it.
     wait::until("the manifest", || async { users.get_opt("u-ann").await.unwrap() }).await;
@@ -97,8 +116,11 @@ async fn the_plane_asks_the_webhook_about_every_write_and_writes_nothing_without
 
     // Another's login name, as the world knows it.
     let theirs: User = serde_json::from_value(json!({"metadata": {"name": "u-bob"}, "username": "u-ann"})).unwrap();
-    let refused = users.create(&PostParams::default(), &theirs).await.unwrap_err();
-    assert!(refused.to_string().contains("is that of User `u-ann` already"), "{refused}");
+    wait::until("the gateway to know u-ann", || async {
+        let made = users.create(&PostParams { dry_run: true, ..PostParams::default() }, &theirs).await;
+        made.err().filter(|refused| refused.to_string().contains("is that of User `u-ann` already"))
+    })
+    .await;
     // A subresource is asked about too, and may be written.
     let status = json!({"status": {"conditions": [{"type": "Ready", "status": "True"}]}});
     users.patch_status("u-ann", &PatchParams::default(), &Patch::Merge(status)).await.unwrap();

@@ -39,7 +39,6 @@ async fn real() -> Real {
     }
     folder.add_binding("c-one", "u-owner", "cluster-admin").add_binding("c-two", "u-owner", "view");
     let (owner, ann) = (folder.add_token("u-owner"), folder.add_token("u-ann"));
-    folder.set("limits.unauthenticated.perSecond", 0);
     let gateway = Gateway::start(env!("CARGO_BIN_EXE_drover"), folder).await;
     for (id, cluster, way) in [("c-one", &one, "any"), ("c-two", &two, "constrained")] {
         let account = ["--user", "drover:gateway", "--impersonation", way];

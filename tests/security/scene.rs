@@ -38,8 +38,6 @@ impl Scene {
         folder.add_cluster("c-a", &fake.kubeconfig(ACCOUNT));
         folder.add_user("u-ann").add_binding("c-a", "u-ann", "view");
         let token = folder.add_token("u-ann");
-        // Most tests fail to sign in on purpose, all from one address.
-        folder.set("limits.unauthenticated.perSecond", 0);
         change(&folder);
         let gateway = Gateway::start(env!("CARGO_BIN_EXE_drover"), folder).await;
         gateway.wait_for_cluster("c-a", &token).await;

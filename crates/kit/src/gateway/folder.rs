@@ -41,7 +41,8 @@ enum Root {
 
 impl ConfigFolder {
     /// A temporary folder with a `drover.yaml` for tests: free ports on 127.0.0.1, loopback clusters allowed, quick
-    /// probes, a short drain, the manifests as the management plane.
+    /// probes, a short drain, the manifests as the management plane. Failed sign-ins have no limit: tests wait by asking
+    /// again and again until they are known.
     pub fn new() -> Self {
         let dir = tempfile::Builder::new().prefix("drover-gateway-").tempdir().expect("a folder");
         let folder = Self { root: Root::Temporary(Some(dir)), server: Mutex::new(json!({})) };
@@ -50,6 +51,7 @@ impl ConfigFolder {
             "ops": {"address": "127.0.0.1:0"},
             "upstream": {"allowedAddresses": ["127.0.0.0/8"], "probeInterval": "200ms"},
             "drain": {"delay": "100ms", "deadline": "3s"},
+            "limits": {"unauthenticated": {"perSecond": 0}},
             "management": {"files": {}},
         }));
         folder
