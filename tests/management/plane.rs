@@ -12,9 +12,9 @@ use drover::{
     modules::{self, Module},
     world::Publisher,
 };
-use kit::{cluster::RealCluster, kubectl::Kubectl};
+use kit::{cluster::RealCluster, kubectl::Kubectl, wait};
 use kube::Client;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
@@ -90,9 +90,22 @@ impl Plane {
         }
     }
 
-    /// Installs everything.
+    /// Installs everything. A cluster serves kinds and takes roles into force a moment after they are stored: that is waited for.
     pub async fn install(&self) {
-        management::install(&self.admin(), &modules::all(), Rancher::Refuse).await.unwrap();
+        let modules = modules::all();
+        management::install(&self.admin(), &modules, Rancher::Refuse).await.unwrap();
+        let House::Kubernetes(cluster) = &self.house else { return };
+        for kind in modules.iter().flat_map(|module| module.kinds()) {
+            let path = format!("/apis/{}/v3/{}", modules::GROUP, kind.plural());
+            wait::until(&path, || cluster.try_get(&path)).await;
+        }
+        for list in ["rolebindings", "clusterrolebindings"] {
+            let all = cluster.try_get(&format!("/apis/rbac.authorization.k8s.io/v1/{list}")).await.unwrap();
+            let named = |binding: &&Value| binding["roleRef"]["name"].as_str().unwrap().starts_with("drover:");
+            for binding in all["items"].as_array().unwrap().iter().filter(named) {
+                cluster.wait_for_binding(binding).await;
+            }
+        }
     }
 
     /// A client with the rights of one module.

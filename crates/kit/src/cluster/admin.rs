@@ -114,21 +114,35 @@ impl RealCluster {
             "roleRef": {"kind": "ClusterRole", "name": cluster_role, "apiGroup": api},
         });
         self.create(&format!("/apis/{api}/v1/clusterrolebindings"), &object).await;
-        // The apiserver learns of a binding a moment after it is stored.
-        let bound = self.try_get(&format!("/apis/{api}/v1/clusterroles/{cluster_role}")).await;
+        self.wait_for_binding(&object).await;
+    }
+
+    /// Waits until a RoleBinding or ClusterRoleBinding is in force for its first subject: the apiserver learns of one a moment
+    /// after it is stored.
+    pub async fn wait_for_binding(&self, binding: &Value) {
+        let namespace = binding["metadata"]["namespace"].as_str();
+        let name = binding["roleRef"]["name"].as_str().unwrap_or_default();
+        let path = match namespace {
+            Some(namespace) if binding["roleRef"]["kind"] == "Role" => format!("namespaces/{namespace}/roles/{name}"),
+            _ => format!("clusterroles/{name}"),
+        };
+        let given = self.try_get(&format!("/apis/rbac.authorization.k8s.io/v1/{path}")).await;
         let Some(rule) =
-            bound.as_ref().and_then(|bound| bound["rules"].as_array()?.iter().find(|r| r["resources"].is_array()))
+            given.as_ref().and_then(|role| role["rules"].as_array()?.iter().find(|r| r["resources"].is_array()))
         else {
             return;
         };
         let resource = rule["resources"][0].as_str().unwrap_or_default();
         let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+        let subject = &binding["subjects"][0];
+        let name = subject["name"].as_str().unwrap_or_default();
+        let is_user = subject["kind"] == "User";
         let review = json!({"spec": {
-            "user": if kind == "User" { name } else { "" },
-            "groups": if kind == "Group" { vec![name] } else { Vec::new() },
+            "user": if is_user { name } else { "" },
+            "groups": if is_user { Vec::new() } else { vec![name] },
             "resourceAttributes": {
-                "verb": rule["verbs"][0], "group": rule["apiGroups"][0], "resource": resource, "subresource": subresource,
-                "name": rule["resourceNames"][0],
+                "namespace": namespace, "verb": rule["verbs"][0], "group": rule["apiGroups"][0], "resource": resource,
+                "subresource": subresource, "name": rule["resourceNames"][0],
             },
         }});
         wait::until(&format!("the binding of `{name}` to be in force"), || async {
