@@ -1,6 +1,6 @@
 //! Informers of client-go and of kube-rs through the gateway, while the cluster's credentials are rotated.
 //!
-//! `DROVER_SOAK_SECONDS` says for how long; twenty seconds unless set.
+//! `DROVER_SOAK_SECONDS` says for how long; a dozen seconds unless set.
 
 #![allow(
     clippy::unwrap_used,
@@ -30,7 +30,12 @@ const DROVER: &str = env!("CARGO_BIN_EXE_drover");
 
 fn length() -> Duration {
     let seconds = std::env::var("DROVER_SOAK_SECONDS").ok().and_then(|text| text.parse().ok());
-    Duration::from_secs(seconds.unwrap_or(20))
+    Duration::from_secs(seconds.unwrap_or(12))
+}
+
+/// How many credentials were taken into use so far.
+async fn credentials(gateway: &Gateway) -> f64 {
+    gateway.metric("drover_credential_changes_total", &[]).await
 }
 
 /// Gives the gateway a fresh token again and again, by a file of its own and by a Secret in turn, until `done`.
@@ -42,9 +47,14 @@ async fn rotate(gateway: &Gateway, cluster: &RealCluster, done: &AtomicBool) -> 
         let pause = if started.elapsed() < Duration::from_secs(30) { 2 } else { 10 };
         tokio::time::sleep(Duration::from_secs(pause)).await;
         let token = cluster.service_account_token("drover-system", "gateway").await;
+        let before = credentials(gateway).await;
         let options = ClusterOptions { by_file: turns.is_multiple_of(2), ..ClusterOptions::default() };
         gateway.folder().add_cluster_with("c-a", &cluster.kubeconfig_with_token(&token), &options);
         turns += 1;
+        kit::wait::until("the credential to be taken into use", || async {
+            (credentials(gateway).await > before).then_some(())
+        })
+        .await;
         // The informers' own watches would last for minutes: ended here, they are resumed under the new credential.
         let open: Vec<Value> = serde_json::from_str(&gateway.command(&["streams", "ls", "--json"]).ok()).unwrap();
         for stream in open {
@@ -88,15 +98,14 @@ async fn informers_lose_no_event_while_credentials_rotate() {
     );
 
     let seen = [go.finish(&written).await, go_json.finish(&written).await, rust.finish(&written).await];
-    let changes = gateway.metric("drover_credential_changes_total", &[]).await;
     let watches = gateway.metric("drover_requests_total", &["verb=\"watch\""]).await;
     println!(
-        "{} objects, {} events, {turns} rotations ({changes} credentials taken into use), {watches} watches ended and resumed",
+        "{} objects, {} events, {turns} rotations, {watches} watches ended and resumed",
         written.objects.len(),
         written.events(),
     );
     for (library, seen) in ["client-go, protobuf", "client-go, JSON", "kube-rs"].into_iter().zip(seen) {
         written.assert_seen(library, &seen);
     }
-    assert!(changes >= f64::from(turns), "{changes} of {turns} credentials were taken into use");
+    assert!(turns > 2, "{turns}");
 }
