@@ -8,8 +8,8 @@ use std::{
 
 use tempfile::TempDir;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines},
-    process::{Child, ChildStdin, ChildStdout, Command},
+    io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader, Lines},
+    process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
     time::timeout,
 };
 
@@ -153,6 +153,7 @@ pub struct Running {
     child: Child,
     stdin: Option<ChildStdin>,
     stdout: Lines<BufReader<ChildStdout>>,
+    stderr: Lines<BufReader<ChildStderr>>,
     command: String,
     limit: Duration,
 }
@@ -161,7 +162,8 @@ impl Running {
     fn new(mut child: Child, args: &[&str], limit: Duration) -> Self {
         let stdin = child.stdin.take();
         let stdout = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-        Self { child, stdin, stdout, command: args.join(" "), limit }
+        let stderr = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+        Self { child, stdin, stdout, stderr, command: args.join(" "), limit }
     }
 
     /// The next line of its output; `None` at the end.
@@ -170,6 +172,21 @@ impl Running {
             panic!("kubectl {} said nothing for {:?}", self.command, self.limit)
         };
         line.expect("kubectl's output")
+    }
+
+    /// Waits for a line of its standard error that holds `text`: with `-v=6` it tells of each request there.
+    pub async fn error_line_with(&mut self, text: &str) {
+        let mut seen = Vec::new();
+        loop {
+            let Ok(line) = timeout(self.limit, self.stderr.next_line()).await else {
+                panic!("kubectl {} did not tell of `{text}` for {:?}: {seen:?}", self.command, self.limit)
+            };
+            match line.expect("kubectl's output") {
+                Some(line) if line.contains(text) => return,
+                Some(line) => seen.push(line),
+                None => panic!("kubectl {} ended without telling of `{text}`: {seen:?}", self.command),
+            }
+        }
     }
 
     /// Reads lines until one holds `text`, and gives it.
@@ -181,10 +198,7 @@ impl Running {
             }
             seen.push(line);
         }
-        let mut stderr = String::new();
-        if let Some(mut pipe) = self.child.stderr.take() {
-            let _ = pipe.read_to_string(&mut stderr).await;
-        }
+        let stderr = rest(&mut self.stderr).await;
         panic!("kubectl {} ended without `{text}`: {seen:?}\n{stderr}", self.command)
     }
 
@@ -209,22 +223,9 @@ impl Running {
     pub async fn wait(mut self, limit: Duration) -> Output {
         self.stdin = None;
         let finish = async {
-            let mut stdout = String::new();
-            while let Ok(Some(line)) = self.stdout.next_line().await {
-                stdout.push_str(&line);
-                stdout.push('\n');
-            }
-            let mut stderr = Vec::new();
-            if let Some(mut pipe) = self.child.stderr.take() {
-                let _ = pipe.read_to_end(&mut stderr).await;
-            }
+            let (stdout, stderr) = tokio::join!(rest(&mut self.stdout), rest(&mut self.stderr));
             let status = self.child.wait().await.expect("kubectl's status");
-            Output {
-                command: self.command.clone(),
-                code: status.code(),
-                stdout,
-                stderr: String::from_utf8_lossy(&stderr).into_owned(),
-            }
+            Output { command: self.command.clone(), code: status.code(), stdout, stderr }
         };
         let Ok(output) = timeout(limit, finish).await else {
             panic!("kubectl {} has not ended after {limit:?}", self.command)
@@ -236,4 +237,14 @@ impl Running {
     pub async fn kill(mut self) {
         let _ = self.child.kill().await;
     }
+}
+
+/// What still comes.
+async fn rest(lines: &mut Lines<BufReader<impl AsyncRead + Unpin>>) -> String {
+    let mut text = String::new();
+    while let Ok(Some(line)) = lines.next_line().await {
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text
 }

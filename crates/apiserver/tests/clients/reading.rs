@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use kit::kubectl::Kubectl;
+
 use super::both::{Both, plain};
 
 async fn filled(namespace: &str) -> Both {
@@ -91,12 +93,9 @@ async fn objects_are_shown_in_every_form() {
 #[tokio::test]
 async fn a_watch_shows_what_happens() {
     let mut both = filled("watching").await;
-    let args = ["-n", "watching", "get", "cm", "-w", "--output-watch-events", "-l", "seen", "-o"];
-    let mut told = Vec::new();
-    for (kubectl, form) in [(&both.ours, "name"), (&both.real, "name"), (&both.ours, "wide"), (&both.real, "wide")] {
-        let mut all = args.to_vec();
-        all.push(form);
-        let mut watch = kubectl.start(&all);
+    let told = async |kubectl: &Kubectl, form: &str| {
+        let args = ["-n", "watching", "get", "cm", "-w", "--output-watch-events", "-l", "seen", "-o", form];
+        let mut watch = kubectl.start(&args);
         let run = async |args: &[&str]| {
             kubectl.run(&[&["-n", "watching"], args].concat()).await.ok();
         };
@@ -112,10 +111,12 @@ async fn a_watch_shows_what_happens() {
         run(&["delete", "cm", "first"]).await;
         lines.push(watch.line_with("first").await);
         watch.kill().await;
-        told.push(plain(&lines.join("\n")));
+        plain(&lines.join("\n"))
+    };
+    for form in ["name", "wide"] {
+        let (ours, real) = tokio::join!(told(&both.ours, form), told(&both.real, form));
+        both.compare(&format!("get -w -o {form}"), &ours, &real);
     }
-    both.compare("get -w -o name", &told[0], &told[1]);
-    both.compare("get -w -o wide", &told[2], &told[3]);
     both.end();
 }
 
@@ -133,20 +134,24 @@ async fn wait_waits_for_conditions_fields_and_deletion() {
          wait --for=condition=Ready cm/nothing --timeout=1s",
     )
     .await;
-    let mut told = Vec::new();
-    for kubectl in [&both.ours, &both.real] {
-        let gone = kubectl.start(&["-n", "waiting", "wait", "--for=delete", "cm/m-01", "--timeout=30s"]);
-        let seven =
-            kubectl.start(&["-n", "waiting", "wait", "--for=jsonpath={.data.a}=seven", "cm/m-03", "--timeout=30s"]);
+    let told = async |kubectl: &Kubectl| {
+        let wait = |until: &str, name: &str| {
+            kubectl.start(&["-n", "waiting", "-v=6", "wait", &format!("--for={until}"), name, "--timeout=30s"])
+        };
+        let (mut gone, mut seven) = (wait("delete", "cm/m-01"), wait("jsonpath={.data.a}=seven", "cm/m-03"));
         let run = async |args: &[&str]| {
             kubectl.run(&[&["-n", "waiting"], args].concat()).await.ok();
         };
+        // What is gone when it first looks it says nothing of.
+        gone.error_line_with("fieldSelector=metadata.name%3Dm-01").await;
+        seven.error_line_with("fieldSelector=metadata.name%3Dm-03").await;
         run(&["delete", "cm", "m-01"]).await;
         run(&["patch", "cm", "m-03", "-p", r#"{"data":{"a":"seven"}}"#]).await;
         let limit = std::time::Duration::from_secs(30);
-        told.push(gone.wait(limit).await.ok() + &seven.wait(limit).await.ok());
-    }
-    both.compare("wait", &told[0], &told[1]);
+        gone.wait(limit).await.ok() + &seven.wait(limit).await.ok()
+    };
+    let (ours, real) = tokio::join!(told(&both.ours), told(&both.real));
+    both.compare("wait", &ours, &real);
     both.end();
 }
 
