@@ -3,7 +3,7 @@
 use std::{
     fmt::Write,
     process::{Child, Command, Stdio},
-    sync::Arc,
+    sync::{Arc, LazyLock},
 };
 
 use kit::{
@@ -169,9 +169,9 @@ fn json(output: &Output) -> String {
     }
 }
 
-/// A text without uids, times, ages, revisions and addresses, and with columns of any width.
-pub fn plain(text: &str) -> String {
-    let rules = [
+/// What differs from run to run, and what is put in its place. Patterns are slow to build.
+static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
+    [
         (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "UID"),
         (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?( \+0000 UTC|Z)", "TIME"),
         (r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d [-+]\d{4}", "TIME"),
@@ -186,10 +186,15 @@ pub fn plain(text: &str) -> String {
         (r"\b(\d+[smhd])+\b", "AGE"),
         (r"(\S) +", "$1 "),
         (r" +\n", "\n"),
-    ];
-    rules
-        .iter()
-        .fold(text.to_owned(), |text, (pattern, to)| Regex::new(pattern).unwrap().replace_all(&text, *to).into_owned())
+    ]
+    .into_iter()
+    .map(|(pattern, to)| (Regex::new(pattern).unwrap(), to))
+    .collect()
+});
+
+/// A text without uids, times, ages, revisions and addresses, and with columns of any width.
+pub fn plain(text: &str) -> String {
+    RULES.iter().fold(text.to_owned(), |text, (pattern, to)| pattern.replace_all(&text, *to).into_owned())
 }
 
 /// The words of a command; what is in single quotes is one.

@@ -7,11 +7,12 @@ use tokio::process::Command;
 
 use super::ours::Ours;
 
-/// Runs the Go program with a kubeconfig; its lines are printed, and none may say FAIL.
+/// Runs the Go program with a kubeconfig; its lines are printed, and none may say FAIL. It gives way to what runs beside it.
 pub async fn run(dir: &Path, kubeconfig: &str, args: &[&str]) -> String {
     let file = dir.join("go-kubeconfig");
     std::fs::write(&file, kubeconfig).unwrap();
-    let output = Command::new(Binaries::locate().program("clients"))
+    let output = Command::new("nice")
+        .arg(Binaries::locate().program("clients"))
         .args(args)
         .arg("--kubeconfig")
         .arg(&file)

@@ -20,3 +20,9 @@ mod ours;
 mod reading;
 mod storm;
 mod writing;
+
+/// Tests begin in the order of their names: this one, which lasts longest, has all the others beside it.
+#[tokio::test]
+async fn a_storm_of_clients_bears_a_server_that_is_killed() {
+    storm::rages().await;
+}

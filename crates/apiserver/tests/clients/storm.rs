@@ -24,11 +24,13 @@ use super::{go, ours::Ours};
 const EVERY: Duration = Duration::from_secs(10);
 const WRITERS: usize = 4;
 const EACH: usize = 50;
+/// Between two writes of a writer.
+const PAUSE: Duration = Duration::from_millis(5);
 
-/// How long it lasts: `DROVER_SOAK_SECONDS`, or a while.
+/// How long it lasts: `DROVER_SOAK_SECONDS`, or a minute.
 fn lasts() -> Duration {
     let set = std::env::var("DROVER_SOAK_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
-    Duration::from_secs(set.unwrap_or(40))
+    Duration::from_secs(set.unwrap_or(60))
 }
 
 /// Kills the server and starts it again, every ten seconds until `end`.
@@ -45,8 +47,7 @@ async fn kill_and_start(ours: &mut Ours, end: Instant) -> usize {
     }
 }
 
-#[tokio::test]
-async fn clients_of_every_sort_bear_a_server_that_is_killed() {
+pub async fn rages() {
     kit::tls::install_provider();
     let mut ours = Ours::start().await;
     let kubeconfig = ours.kubeconfig("root");
@@ -110,6 +111,8 @@ async fn write(maps: Api<ConfigMap>, writer: usize, end: Instant) -> HashMap<Str
         if Instant::now() > end {
             break;
         }
+        // Other tests run beside this one.
+        sleep(PAUSE).await;
         let name = format!("m-{writer}-{}", turn * 7 % EACH);
         let before: Option<String> = known.get(&name).cloned();
         let after = (before.is_none() || turn % 3 != 0).then(|| format!("v-{turn}"));
