@@ -1,25 +1,12 @@
 //! Who may do what.
 
-use crate::support::{self, Answer, answer, delete, post};
-use apiserver::{Caller, Server};
-use http::{Method, Request};
-use http_body_util::Full;
+use http::Method;
 use serde_json::{Value, json};
+
+use crate::support::{self, as_jo, delete, post};
 
 const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
 const SECRETS: &str = "/api/v1/namespaces/default/secrets";
-
-async fn as_jo(server: &Server, method: Method, target: &str, body: &Value) -> Answer {
-    let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
-    let request = Request::builder()
-        .method(method)
-        .uri(target)
-        .header("content-type", "application/json")
-        .extension(Caller::new("jo", &["system:authenticated"]))
-        .body(Full::new(bytes::Bytes::from(body)))
-        .unwrap();
-    answer(server.call(request).await).await
-}
 
 fn role(name: &str, verbs: &[&str]) -> Value {
     json!({
@@ -90,14 +77,8 @@ async fn everybody_may_ask_what_they_may() {
 #[tokio::test]
 async fn the_roles_that_kubernetes_names_are_there() {
     let server = support::server().await;
-    let mut rules = Value::Null;
-    for _ in 0..200 {
-        let view = support::get(&server, &format!("{RBAC}/clusterroles/view")).await;
-        rules = view.body["rules"].clone();
-        if rules.as_array().is_some_and(|rules| !rules.is_empty()) {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    panic!("the role `view` is not aggregated: {rules}");
+    support::until(&server, &format!("{RBAC}/clusterroles/view"), |view| {
+        view.body["rules"].as_array().is_some_and(|rules| !rules.is_empty())
+    })
+    .await;
 }

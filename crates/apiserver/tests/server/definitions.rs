@@ -1,7 +1,5 @@
 //! Kinds that are declared at run time.
 
-use std::time::Duration;
-
 use crate::support::{self, Answer, ask, delete, get, merge, post, put};
 use apiserver::Server;
 use http::Method;
@@ -49,14 +47,7 @@ fn gadget(name: &str, spec: &Value) -> Value {
 
 /// Waits until what is asked for answers with this code.
 async fn until(server: &Server, target: &str, code: u16) -> Answer {
-    for _ in 0..200 {
-        let answer = get(server, target).await;
-        if answer.code == code {
-            return answer;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("{target} does not answer with {code}");
+    support::until(server, target, |answer| answer.code == code).await
 }
 
 async fn served() -> Server {

@@ -1,9 +1,6 @@
 //! Namespaces and owners: what goes with what.
 
-use std::time::Duration;
-
-use crate::support::{self, Answer, ask, delete, get, merge, post};
-use apiserver::Server;
+use crate::support::{self, ask, delete, get, merge, post, until};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -19,17 +16,6 @@ fn owner(of: &Value, blocks: bool) -> Value {
         "apiVersion": "v1", "kind": "ConfigMap", "name": of["metadata"]["name"], "uid": of["metadata"]["uid"],
         "blockOwnerDeletion": blocks,
     }])
-}
-
-async fn until(server: &Server, target: &str, holds: impl Fn(&Answer) -> bool) -> Answer {
-    for _ in 0..200 {
-        let answer = get(server, target).await;
-        if holds(&answer) {
-            return answer;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("{target} does not come to what is waited for");
 }
 
 #[tokio::test]

@@ -9,14 +9,14 @@ use std::{
 };
 
 use apiserver::{
-    Body, Caller, Options, Server,
+    Options, Server,
     store::{self, Log, LogError, MemoryLog, Record, Revision, Row, Store},
 };
-use http::{Method, Request, Response};
-use http_body_util::{BodyExt, Full};
+use http::Method;
+use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
-use crate::support::{self, Answer, WIDGETS, answer, delete, get, post, widget};
+use crate::support::{self, WIDGETS, as_jo, delete, get, post, response_to_jo, widget};
 
 const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
 
@@ -77,31 +77,10 @@ async fn a_full_disk_refuses_writes_and_reads_go_on() {
     let list = get(&server, WIDGETS).await;
     assert_eq!(list.body["items"].as_array().unwrap().len(), 1, "{}", list.text);
     full.store(false, Ordering::SeqCst);
-    let mut made = post(&server, WIDGETS, &widget("b", &json!({}))).await;
-    for _ in 0..200 {
-        if made.code == 201 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        made = post(&server, WIDGETS, &widget("b", &json!({}))).await;
-    }
-    assert_eq!(made.code, 201, "{}", made.text);
-}
-
-async fn as_jo(server: &Server, method: Method, target: &str, body: &Value) -> Response<Body> {
-    let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
-    let request = Request::builder()
-        .method(method)
-        .uri(target)
-        .header("content-type", "application/json")
-        .extension(Caller::new("jo", &["system:authenticated"]))
-        .body(Full::new(bytes::Bytes::from(body)))
-        .unwrap();
-    server.call(request).await
-}
-
-async fn answer_to_jo(server: &Server, method: Method, target: &str) -> Answer {
-    answer(as_jo(server, method, target, &Value::Null).await).await
+    kit::wait::until("writes to be taken again", || async {
+        (post(&server, WIDGETS, &widget("b", &json!({}))).await.code == 201).then_some(())
+    })
+    .await;
 }
 
 async fn grant(server: &Server, verbs: &[&str]) {
@@ -132,7 +111,7 @@ async fn a_kind_that_one_may_not_see_shows_nothing() {
         "?resourceVersion=0".into(),
         "?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true".into(),
     ] {
-        let refused = answer_to_jo(&server, Method::GET, &format!("{WIDGETS}{query}")).await;
+        let refused = as_jo(&server, Method::GET, &format!("{WIDGETS}{query}"), &Value::Null).await;
         assert_eq!(refused.code, 403, "{query}: {}", refused.text);
         assert!(!refused.text.contains("red") && !refused.text.contains("remaining"), "{}", refused.text);
     }
@@ -143,7 +122,7 @@ async fn a_kind_that_one_may_not_see_shows_nothing() {
         (Method::DELETE, WIDGETS.to_owned()),
         (Method::DELETE, format!("{WIDGETS}/nothing")),
     ] {
-        assert_eq!(answer_to_jo(&server, method, &target).await.code, 403, "{target}");
+        assert_eq!(as_jo(&server, method, &target, &Value::Null).await.code, 403, "{target}");
     }
 }
 
@@ -152,15 +131,16 @@ async fn a_kind_that_one_may_not_see_shows_nothing() {
 async fn a_watch_ends_with_the_right_to_it() {
     let server = support::server().await;
     grant(&server, &["list", "watch"]).await;
-    let watch = as_jo(&server, Method::GET, &format!("{WIDGETS}?watch=true&resourceVersion=0"), &Value::Null).await;
+    let target = format!("{WIDGETS}?watch=true&resourceVersion=0");
+    let watch = response_to_jo(&server, Method::GET, &target, &Value::Null).await;
     assert_eq!(watch.status(), 200);
     let mut body = watch.into_body();
     post(&server, WIDGETS, &widget("seen", &json!({}))).await;
-    let frame = tokio::time::timeout(Duration::from_secs(10), body.frame()).await.unwrap().unwrap().unwrap();
+    let frame = kit::wait::event("an event", body.frame()).await.unwrap().unwrap();
     assert!(String::from_utf8_lossy(frame.data_ref().unwrap()).contains("seen"));
     delete(&server, &format!("{RBAC}/clusterrolebindings/jo")).await;
     post(&server, WIDGETS, &widget("hidden", &json!({}))).await;
-    let end = tokio::time::timeout(Duration::from_secs(10), body.frame()).await.unwrap();
+    let end = kit::wait::event("the end", body.frame()).await;
     assert!(end.is_none(), "the watch goes on");
 }
 
@@ -222,12 +202,7 @@ async fn a_webhook_that_is_missing_stores_nothing() {
     let made = post(&server, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", &definition).await;
     assert_eq!(made.code, 201, "{}", made.text);
     let path = |version: &str| format!("/apis/example.org/{version}/namespaces/default/things");
-    for _ in 0..200 {
-        if get(&server, &path("v2")).await.code == 200 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    support::until(&server, &path("v2"), |answer| answer.code == 200).await;
     let thing = |version: &str| json!({"apiVersion": format!("example.org/{version}"), "kind": "Thing", "metadata": {"name": "t"}});
     let refused = post(&server, &path("v2"), &thing("v2")).await;
     assert_eq!(refused.code, 500, "{}", refused.text);

@@ -86,19 +86,46 @@ pub async fn ask(
     content_type: &str,
     body: impl Into<Vec<u8>>,
 ) -> Answer {
-    let request = Request::builder()
+    answer(server.call(request(admin(), method, target, content_type, body)).await).await
+}
+
+/// The answer to `jo`, who may do what roles give, before its body is read.
+pub async fn response_to_jo(server: &Server, method: Method, target: &str, body: &Value) -> Response<Body> {
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let jo = Caller::new("jo", &["system:authenticated"]);
+    server.call(request(jo, method, target, "application/json", body)).await
+}
+
+/// One request of `jo`, who may do what roles give.
+pub async fn as_jo(server: &Server, method: Method, target: &str, body: &Value) -> Answer {
+    answer(response_to_jo(server, method, target, body).await).await
+}
+
+fn request(
+    caller: Caller,
+    method: Method,
+    target: &str,
+    content_type: &str,
+    body: impl Into<Vec<u8>>,
+) -> Request<Full<bytes::Bytes>> {
+    Request::builder()
         .method(method)
         .uri(target)
         .header("content-type", content_type)
         .header("user-agent", "tester/1")
-        .extension(admin())
+        .extension(caller)
         .body(Full::new(bytes::Bytes::from(body.into())))
-        .unwrap();
-    answer(server.call(request).await).await
+        .unwrap()
 }
 
 pub async fn get(server: &Server, target: &str) -> Answer {
     ask(server, Method::GET, target, "application/json", "").await
+}
+
+/// Asks until the answer is what is waited for.
+pub async fn until(server: &Server, target: &str, holds: impl Fn(&Answer) -> bool) -> Answer {
+    let asked = async || Some(get(server, target).await).filter(|answer| holds(answer));
+    kit::wait::until(target, asked).await
 }
 
 pub async fn post(server: &Server, target: &str, body: &Value) -> Answer {
