@@ -120,11 +120,12 @@ impl Managed {
         }
     }
 
-    /// Not ready while a plane in this process cannot write: what is done in `local` would fail, and reads go on.
+    /// Tells when a plane in this process cannot write. What is done in `local` fails then, and reads go on, as do calls to every
+    /// other cluster: that is no reason to take the gateway out of service.
     pub fn check_store(&self, checks: &Checks) {
         let Plane::Embedded(embedded) = &self.plane else { return };
         let embedded = embedded.clone();
-        checks.add("store", writes(move || embedded.refusing()));
+        checks.add_advisory("store", writes(move || embedded.refusing()));
     }
 
     /// Not ready, and later no service, where the plane has been silent for too long.
@@ -382,13 +383,13 @@ mod tests {
     use crate::telemetry::ops::Checks;
 
     #[tokio::test]
-    async fn readiness_names_a_plane_that_cannot_write_until_it_can_again() {
+    async fn a_plane_that_cannot_write_is_named_until_it_can_and_the_gateway_is_ready_meanwhile() {
         let log = MemoryLog::default();
         let options = Options { tick: Duration::from_millis(5), retry: Duration::from_millis(1), ..Options::default() };
         let store = Store::open(Box::new(log.clone()), options).unwrap();
         let checks = Checks::new();
         let asked = store.clone();
-        checks.add("store", writes(move || asked.refusing()));
+        checks.add_advisory("store", writes(move || asked.refusing()));
         assert_eq!(checks.answer("/readyz/store", true).unwrap().0, StatusCode::OK);
 
         log.set_full(true);
@@ -396,14 +397,17 @@ mod tests {
         let write = (Key::new("/configmaps", "default", "a"), Expect::Any, Write::Put(draft));
         assert!(store.commit(vec![write]).await.is_err());
         let (code, text) = checks.answer("/readyz", true).unwrap();
-        assert_eq!(code, StatusCode::INTERNAL_SERVER_ERROR);
-        let why = "[-]store failed: the management plane cannot write: no space is left for `memory`\n";
+        assert_eq!(code, StatusCode::OK, "every other cluster is served");
+        let why = "[!]store: the management plane cannot write: no space is left for `memory`\n";
         assert!(text.contains(why), "{text}");
+        let (code, text) = checks.answer("/readyz/store", true).unwrap();
+        assert_eq!(code, StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(text.contains("[-]store failed: the management plane cannot write"), "{text}");
         assert_eq!(checks.answer("/livez", false).unwrap().0, StatusCode::OK);
 
         log.set_full(false);
         let back = async {
-            while checks.answer("/readyz", false).unwrap().0 != StatusCode::OK {
+            while checks.answer("/readyz/store", false).unwrap().0 != StatusCode::OK {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };

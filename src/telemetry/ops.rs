@@ -28,10 +28,26 @@ const HEAD: Duration = Duration::from_secs(10);
 /// A check: well, or why not.
 pub type Check = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
+/// A check by its name.
+#[derive(Clone)]
+struct Named {
+    name: String,
+    check: Check,
+    /// What it says is told, and the server is ready all the same.
+    advisory: bool,
+}
+
+/// What a check said.
+struct Said {
+    name: String,
+    result: Result<(), String>,
+    advisory: bool,
+}
+
 /// Health checks by name.
 #[derive(Default)]
 pub struct Checks {
-    checks: Mutex<Vec<(String, Check)>>,
+    checks: Mutex<Vec<Named>>,
     draining: AtomicBool,
 }
 
@@ -49,7 +65,18 @@ impl Checks {
 
     /// Adds a check of readiness.
     pub fn add(&self, name: &str, check: Check) {
-        self.checks.lock().unwrap_or_else(PoisonError::into_inner).push((name.to_owned(), check));
+        self.put(name, check, false);
+    }
+
+    /// Adds a check that is told among those of readiness, and fails only where it is asked for by its name: without what it looks at
+    /// the server still does its main work, and must not be taken out of service.
+    pub fn add_advisory(&self, name: &str, check: Check) {
+        self.put(name, check, true);
+    }
+
+    fn put(&self, name: &str, check: Check, advisory: bool) {
+        let named = Named { name: name.to_owned(), check, advisory };
+        self.checks.lock().unwrap_or_else(PoisonError::into_inner).push(named);
     }
 
     /// From here on the process is not ready, and says that it is going.
@@ -72,36 +99,41 @@ impl Checks {
             _ => return None,
         };
         let results = self.run(ready);
-        let known = |result: &&(String, Result<(), String>)| name.is_empty() || result.0 == name;
+        let known = |said: &&Said| name.is_empty() || said.name == name;
         let asked: Vec<_> =
-            results.iter().filter(known).filter(|(check, _)| !excluded.contains(&check.as_str())).collect();
+            results.iter().filter(known).filter(|said| !excluded.contains(&said.name.as_str())).collect();
         if asked.is_empty() && !name.is_empty() {
             return Some((StatusCode::NOT_FOUND, "no such check\n".into()));
         }
-        let failed = asked.iter().any(|(_, result)| result.is_err());
+        let fails = |said: &&Said| said.result.is_err() && (!said.advisory || !name.is_empty());
+        let failed = asked.iter().any(fails);
         let code = if failed { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::OK };
         if !verbose {
             return Some((code, if failed { "failed" } else { "ok" }.into()));
         }
         let mut text = String::new();
-        for (check, result) in asked {
+        for said in asked {
+            let name = &said.name;
             // Writing to a String cannot fail.
-            let _ = match result {
-                Ok(()) => writeln!(text, "[+]{check} ok"),
-                Err(why) => writeln!(text, "[-]{check} failed: {why}"),
+            let _ = match &said.result {
+                Ok(()) => writeln!(text, "[+]{name} ok"),
+                Err(why) if fails(&said) => writeln!(text, "[-]{name} failed: {why}"),
+                Err(why) => writeln!(text, "[!]{name}: {why}"),
             };
         }
         let _ = writeln!(text, "{kind} check {}", if failed { "failed" } else { "passed" });
         Some((code, text))
     }
 
-    fn run(&self, ready: bool) -> Vec<(String, Result<(), String>)> {
-        let mut results = vec![("ping".to_owned(), Ok(()))];
+    fn run(&self, ready: bool) -> Vec<Said> {
+        let own = |name: &str, result| Said { name: name.to_owned(), result, advisory: false };
+        let mut results = vec![own("ping", Ok(()))];
         if ready {
             let draining = self.draining.load(Ordering::Relaxed);
-            results.push(("draining".into(), if draining { Err("the server is going".into()) } else { Ok(()) }));
+            results.push(own("draining", if draining { Err("the server is going".into()) } else { Ok(()) }));
             let checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            results.extend(checks.into_iter().map(|(name, check)| (name, check())));
+            let said = |Named { name, check, advisory }: Named| Said { name, result: check(), advisory };
+            results.extend(checks.into_iter().map(said));
         }
         results
     }
