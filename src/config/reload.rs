@@ -101,8 +101,8 @@ impl Watched {
 
 impl Files {
     fn new(config: &ServerConfig, sender: mpsc::Sender<Message>) -> Self {
-        let watched = Arc::new(Mutex::new(Watched { manifests: config.manifests().to_owned(), ..Watched::default() }));
-        let weighed = Arc::clone(&watched);
+        let bearing = Arc::new(Mutex::new(Watched { manifests: config.manifests().to_owned(), ..Watched::default() }));
+        let weighed = Arc::clone(&bearing);
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             let watched = weighed.lock().unwrap_or_else(PoisonError::into_inner);
             if event.map_or(true, |event| watched.is_touched_by(&event)) {
@@ -112,7 +112,7 @@ impl Files {
         let tls = &config.listen.tls;
         let single = [&tls.certificate_file, &tls.key_file, &tls.client_ca_file, &config.audit.policy_file];
         Self {
-            watched,
+            watched: bearing,
             manifests: config.manifests().to_owned(),
             single: single.into_iter().flatten().cloned().collect(),
             named: BTreeSet::new(),
