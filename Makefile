@@ -20,9 +20,10 @@ demo: servers ## a gateway in front of two real clusters, from manifests alone, 
 	cargo build --locked --bin drover
 	cargo run --locked --quiet -p drover-kit --bin dev-cluster -- --gateway target/debug/drover --dir .dev --clusters 2
 
+# Most tests wait for a server most of the time: four at once on two cores.
 test: lint servers ## everything: format, lints, licences, docs, all tests
 	cargo build --locked --workspace --all-targets
-	DROVER_TEST_BIN="$$($(SERVERS) | tail -n1)" cargo test --locked --workspace
+	DROVER_TEST_BIN="$$($(SERVERS) | tail -n1)" RUST_TEST_THREADS=4 cargo test --locked --workspace
 	cargo test --locked --workspace --features drover/otel --test traces
 
 lint: deny doc ## format, clippy, licences, documentation
