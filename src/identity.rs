@@ -76,14 +76,16 @@ impl Identity {
         }
     }
 
-    /// The caller's subjects: the user, its principals and the groups of its credential.
-    pub fn subjects(&self) -> impl Iterator<Item = SubjectId> {
+    /// The caller's subjects: the user, its principals, the groups of its providers and of its credential, and every group
+    /// that one of these is in. One may come more than once.
+    pub fn subjects<'a>(&'a self, world: &'a World) -> impl Iterator<Item = SubjectId> + 'a {
         let groups: &[SubjectId] = match &self.credential {
             Credential::Token(token) => &token.groups,
             Credential::Certificate(_, groups) => groups,
             Credential::Account(_) => &[],
         };
-        self.user.subjects.iter().chain(groups).copied()
+        let own = self.user.own().chain(groups.iter().copied());
+        own.clone().chain(world.membership().groups_of(own))
     }
 
     /// When the credential ends by itself.

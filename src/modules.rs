@@ -3,6 +3,7 @@
 //! A module is switched off in the server's file (`modules`). `docs/add-a-kind.md` shows how a kind comes into one.
 
 mod clusters;
+mod groups;
 mod kind;
 mod settings;
 mod tokens;
@@ -19,10 +20,11 @@ pub use self::{
     clusters::{
         Binding, BindingSpec, Cluster, ClusterSpec, ClusterStatus, Clusters, Kubeconfig, Reached, SecretRef, Upstream,
     },
+    groups::{Group, GroupMember, GroupMemberSpec, GroupSpec, Groups},
     kind::{Caller, Change, Kind, Limits, Managed, Review, Unreadable},
     settings::{Setting, SettingSpec, Settings},
     tokens::{Token, TokenSpec, Tokens},
-    users::{User, UserSpec, Users},
+    users::{User, UserAttribute, UserAttributeSpec, UserSpec, Users},
 };
 use crate::controller::WorkQueueMetrics;
 
@@ -82,8 +84,8 @@ pub struct UnknownModule {
 }
 
 /// All modules.
-pub fn all() -> [&'static dyn Module; 4] {
-    [&Users, &Tokens, &Clusters, &Settings]
+pub fn all() -> [&'static dyn Module; 5] {
+    [&Users, &Groups, &Tokens, &Clusters, &Settings]
 }
 
 /// The modules that are on: all but those that `switches` turns off.
@@ -122,9 +124,10 @@ mod tests {
     fn a_module_that_is_switched_off_is_not_among_the_enabled() {
         let on = enabled(&[("settings".to_owned(), false), ("users".to_owned(), true)].into()).unwrap();
         let names: Vec<_> = on.iter().map(|module| module.name()).collect();
-        assert_eq!(names, ["users", "tokens", "clusters"]);
+        assert_eq!(names, ["users", "groups", "tokens", "clusters"]);
         let error = enabled(&[("projects".to_owned(), true)].into()).err().unwrap();
-        let expected = "modules.projects: there is no such module; expected `users`, `tokens`, `clusters`, `settings`";
+        let expected =
+            "modules.projects: there is no such module; expected `users`, `groups`, `tokens`, `clusters`, `settings`";
         assert_eq!(error.to_string(), expected);
     }
 

@@ -4,6 +4,7 @@
 
 mod build;
 pub mod input;
+mod membership;
 pub mod names;
 mod publish;
 pub mod rows;
@@ -13,6 +14,7 @@ mod usage;
 use std::fmt;
 
 pub use build::Touched;
+pub use membership::{MAX_DEPTH, Membership};
 pub use publish::{Feed, Publisher, Update, Watch};
 pub use snapshot::World;
 pub use usage::Usage;

@@ -9,6 +9,7 @@ use super::{ConfigFile, Failure, inputs, print};
 use crate::{
     gateway::impersonate::{EXTRA_TOKEN, EXTRA_USERNAME},
     world::{
+        World,
         input::{Inputs, Subject, UserInput},
         names,
     },
@@ -143,15 +144,18 @@ fn labels() -> Value {
 fn rbac(inputs: &Inputs, cluster: &str, account: &Value, impersonation: Impersonation) -> Vec<Value> {
     let bindings: Vec<_> = inputs.bindings.iter().filter(|binding| *binding.cluster == *cluster).collect();
     let templates: BTreeSet<&str> = bindings.iter().map(|binding| &*binding.template).collect();
+    let world = World::of(inputs.clone());
+    // A certificate's groups are in no manifest: whoever may come with one may be in any of them.
+    let by_certificate = bindings.iter().any(
+        |binding| matches!(&binding.subject, Subject::GroupPrincipal(group) if group.starts_with("x509_group://")),
+    );
+    let certified = |user: &UserInput| user.principal_ids.iter().any(|principal| principal.starts_with("x509_user://"));
     let bound = |user: &&UserInput| {
-        let tokens = inputs::tokens_of(inputs, user);
-        bindings.iter().any(|binding| match &binding.subject {
-            // A certificate's groups are in no manifest: whoever may come with one may be in any of them.
-            Subject::GroupPrincipal(group) if group.starts_with("x509_group://") => {
-                user.principal_ids.iter().any(|principal| principal.starts_with("x509_user://"))
-            }
-            subject => inputs::binds(subject, user, &tokens),
-        })
+        (by_certificate && certified(user))
+            || world
+                .user(&user.name)
+                .zip(world.cluster(cluster))
+                .is_some_and(|(row, cluster)| cluster.binds(inputs::subjects(&world, inputs, row).into_iter()))
     };
     let users: Vec<&UserInput> = inputs.users.iter().filter(bound).collect();
     let names: BTreeSet<&str> = users.iter().map(|user| &*user.name).collect();

@@ -1,6 +1,6 @@
 //! The files, as commands read them that do not serve.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use kube::{Api, api::ListParams};
 
@@ -10,8 +10,12 @@ use super::{
 };
 use crate::{
     config::{self, Problems, ServerConfig, manifests, server::Chosen},
-    modules::{Binding, Cluster, Token, User},
-    world::input::{Inputs, Reach, Subject, TokenInput, UserInput},
+    modules::{Binding, Cluster, Group, GroupMember, Token, User, UserAttribute},
+    world::{
+        World,
+        input::{Inputs, Reach},
+        rows::{SubjectId, UserRow},
+    },
 };
 
 /// The server's file and what its manifests say.
@@ -48,13 +52,16 @@ pub(super) fn current(file: &ConfigFile) -> Result<(ServerConfig, Inputs), Failu
     join(&mut inputs.tokens, plane.tokens, |token| &token.name);
     join(&mut inputs.clusters, plane.clusters, |cluster| &cluster.id);
     join(&mut inputs.bindings, plane.bindings, |binding| &binding.name);
+    join(&mut inputs.groups, plane.groups, |group| &group.name);
+    join(&mut inputs.members, plane.members, |member| &member.name);
+    join(&mut inputs.attributes, plane.attributes, |attribute| &attribute.user);
     Ok((config, inputs))
 }
 
 /// Adds those of `more` that are not there by name.
 fn join<T>(all: &mut Vec<T>, more: Vec<T>, name: impl Fn(&T) -> &Arc<str>) {
-    let new = more.into_iter().filter(|item| all.iter().all(|there| name(there) != name(item))).collect::<Vec<_>>();
-    all.extend(new);
+    let there: HashSet<Arc<str>> = all.iter().map(|item| Arc::clone(name(item))).collect();
+    all.extend(more.into_iter().filter(|item| !there.contains(name(item))));
 }
 
 /// The same of the management plane.
@@ -65,6 +72,9 @@ async fn of_plane(operator: &Operator) -> Result<Inputs, Failure> {
     let tokens = Api::<Token>::all(client.clone()).list(&params).await.map_err(Failure::new)?;
     let clusters = Api::<Cluster>::all(client.clone()).list(&params).await.map_err(Failure::new)?;
     let bindings = Api::<Binding>::all(client.clone()).list(&params).await.map_err(Failure::new)?;
+    let groups = Api::<Group>::all(client.clone()).list(&params).await.map_err(Failure::new)?;
+    let members = Api::<GroupMember>::all(client.clone()).list(&params).await.map_err(Failure::new)?;
+    let attributes = Api::<UserAttribute>::all(client.clone()).list(&params).await.map_err(Failure::new)?;
     // One that cannot be read gives nothing, as in the server. How a cluster is reached is not asked here.
     let reached = clusters.iter().filter_map(|cluster| cluster.reached().ok());
     Ok(Inputs {
@@ -72,20 +82,19 @@ async fn of_plane(operator: &Operator) -> Result<Inputs, Failure> {
         tokens: tokens.iter().filter_map(|token| token.input().ok()).collect(),
         clusters: reached.map(|cluster| cluster.reached_by(Reach::InProcess, false)).collect(),
         bindings: bindings.iter().filter_map(|binding| binding.input().ok()).collect(),
+        groups: groups.iter().filter_map(|group| group.input().ok()).collect(),
+        members: members.iter().filter_map(|member| member.input().ok()).collect(),
+        attributes: attributes.iter().filter_map(|attribute| attribute.input().ok()).collect(),
     })
 }
 
-/// The tokens of `user`.
-pub(super) fn tokens_of<'a>(inputs: &'a Inputs, user: &UserInput) -> Vec<&'a TokenInput> {
-    inputs.tokens.iter().filter(|token| token.user == user.name).collect()
-}
-
-/// Whether a binding of `subject` binds `user` by what the manifests say: its name, its principals, the groups of its `tokens`.
-pub(super) fn binds(subject: &Subject, user: &UserInput, tokens: &[&TokenInput]) -> bool {
-    match subject {
-        Subject::User(name) => *name == user.name,
-        Subject::UserPrincipal(principal) => user.principal_ids.contains(principal),
-        Subject::GroupPrincipal(group) => tokens.iter().any(|token| token.group_principals.contains(group)),
-        Subject::Group(_) => false,
-    }
+/// Whom bindings can name that `user` is by what the manifests say: itself, its principals, the groups of its providers and its
+/// tokens, and every group that one of these is in.
+pub(super) fn subjects(world: &World, inputs: &Inputs, user: &UserRow) -> Vec<SubjectId> {
+    let tokens = inputs.tokens.iter().filter(|token| token.user == user.name);
+    let tokens = tokens.filter_map(|token| world.token(&token.hash)).flat_map(|token| token.groups.iter().copied());
+    let mut subjects: Vec<SubjectId> = user.own().chain(tokens).collect();
+    let groups: Vec<SubjectId> = world.membership().groups_of(subjects.iter().copied()).collect();
+    subjects.extend(groups);
+    subjects
 }

@@ -1,7 +1,6 @@
 //! `drover kubeconfig`.
 
 use std::{
-    collections::BTreeSet,
     fs,
     io::{self, Read, Write},
     os::unix::fs::OpenOptionsExt,
@@ -26,7 +25,7 @@ use crate::{
         addresses::{self, Addresses},
         tls::CA_FILE,
     },
-    world::{TokenHash, input::Inputs},
+    world::{TokenHash, World, input::Inputs},
 };
 
 /// Writes a kubeconfig for a user: every cluster that a binding gives, each as a context.
@@ -156,15 +155,10 @@ fn server_url(config: &ServerConfig) -> Result<String, Failure> {
 
 /// Ids and display names of the clusters that bindings give `name`, by id.
 fn clusters_of(inputs: &Inputs, name: &str) -> Vec<(String, String)> {
-    let Some(user) = inputs.users.iter().find(|user| *user.name == *name) else { return Vec::new() };
-    let tokens = inputs::tokens_of(inputs, user);
-    let bound: BTreeSet<&str> = inputs
-        .bindings
-        .iter()
-        .filter(|binding| inputs::binds(&binding.subject, user, &tokens))
-        .map(|binding| &*binding.cluster)
-        .collect();
-    let clusters = inputs.clusters.iter().filter(|cluster| bound.contains(&*cluster.id));
+    let world = World::of(inputs.clone());
+    let Some(user) = world.user(name) else { return Vec::new() };
+    let subjects = inputs::subjects(&world, inputs, user);
+    let clusters = world.clusters().filter(|cluster| cluster.binds(subjects.iter().copied()));
     let mut clusters: Vec<_> =
         clusters.map(|cluster| (cluster.id.to_string(), cluster.display_name.to_string())).collect();
     clusters.sort();

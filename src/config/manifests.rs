@@ -13,7 +13,7 @@ use std::{
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use self::form::{Binding, Cluster, SecretForm, Token, User};
+use self::form::{Binding, Cluster, Group, GroupMember, SecretForm, Token, User};
 use super::{
     Problem, Problems,
     yaml::{self, Document},
@@ -114,6 +114,8 @@ struct Objects {
     clusters: Vec<Found<Cluster>>,
     secrets: Vec<Found<SecretForm>>,
     bindings: Vec<Found<Binding>>,
+    groups: Vec<Found<Group>>,
+    members: Vec<Found<GroupMember>>,
     values: Vec<Value>,
 }
 
@@ -133,11 +135,13 @@ impl Objects {
                 (Some(MANAGEMENT), Some("ClusterRoleTemplateBinding")) => {
                     keep(&mut self.bindings, file, document, problems);
                 }
+                (Some(MANAGEMENT), Some("Group")) => keep(&mut self.groups, file, document, problems),
+                (Some(MANAGEMENT), Some("GroupMember")) => keep(&mut self.members, file, document, problems),
                 (Some("v1"), Some("Secret")) => keep(&mut self.secrets, file, document, problems),
                 (None, _) => problems.push(Problem::field(file, &document, "apiVersion", "is missing")),
                 (_, None) => problems.push(Problem::field(file, &document, "kind", "is missing")),
                 (Some(version), Some(kind)) => {
-                    let expected = "expected User, Token, Cluster or ClusterRoleTemplateBinding of \
+                    let expected = "expected User, Group, GroupMember, Token, Cluster or ClusterRoleTemplateBinding of \
                                     `management.cattle.io/v3`, or Secret of `v1`";
                     let message = format!("{expected}, found `{kind}` of `{version}`");
                     problems.push(Problem::field(file, &document, "kind", message));

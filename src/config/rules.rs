@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::world::{
     TokenHash,
-    input::Subject,
+    input::{LOCAL_GROUP, Subject},
     names::{self, LOCAL},
 };
 
@@ -96,6 +96,24 @@ pub fn group_principal(index: usize, principal: &str) -> Option<Flaw> {
     (!is_principal(principal)).then(|| {
         let message = format!("expected `<provider>_group://<id>`, found `{principal}`");
         Flaw::new(format!("groupPrincipals[{index}]"), message)
+    })
+}
+
+/// The name of a Group, in `field`.
+pub fn group_name(field: &str, name: &str) -> Option<Flaw> {
+    (!is_subdomain(name) || names::is_reserved(name))
+        .then(|| Flaw::new(field, format!("expected the name of a Group, found `{name}`")))
+}
+
+/// A principal as a member of a group, in `field`.
+pub fn member(field: &str, principal: &str) -> Option<Flaw> {
+    if let Some(group) = principal.strip_prefix(LOCAL_GROUP) {
+        return group_name(field, group);
+    }
+    (!is_principal(principal)).then(|| {
+        let expected =
+            "expected `local://<User>`, `<provider>_user://<id>`, `<provider>_group://<id>` or `local_group://<Group>`";
+        Flaw::new(field, format!("{expected}, found `{principal}`"))
     })
 }
 
@@ -235,7 +253,12 @@ pub fn subject(bound: Bound<'_>) -> Result<(Subject, Option<Flaw>), Flaw> {
         }
         _ => None,
     };
-    Ok((subject.clone(), message.map(|message| Flaw::new(*field, message))))
+    // A group of Drover's own is one subject, by whichever field it is named.
+    let one = match subject {
+        Subject::GroupPrincipal(name) if name.starts_with(LOCAL_GROUP) => Subject::of_principal(name),
+        other => other.clone(),
+    };
+    Ok((one, message.map(|message| Flaw::new(*field, message))))
 }
 
 /// A DNS label of RFC 1123, as Kubernetes reads it.

@@ -68,26 +68,26 @@ pub fn admit<'w>(identity: &Identity, id: &str, world: &'w World) -> Result<&'w 
         let own = cluster.reach == Reach::InProcess && *cluster.id == *LOCAL;
         return own.then_some(cluster).ok_or(Denied::NotAMember);
     }
-    if cluster.binds(identity.subjects()) { Ok(cluster) } else { Err(Denied::NotAMember) }
+    if cluster.binds(identity.subjects(world)) { Ok(cluster) } else { Err(Denied::NotAMember) }
 }
 
 /// What an admitted caller has in `cluster`.
 ///
 /// # Errors
 /// Where the cluster cannot be used under this identity at the moment.
-pub fn grant(identity: &Identity, cluster: &ClusterRow) -> Result<Granted, Denied> {
+pub fn grant(identity: &Identity, cluster: &ClusterRow, world: &World) -> Result<Granted, Denied> {
     if let Some(account) = identity.account() {
         return Ok(Granted { groups: account.groups.clone() });
     }
-    granted(&identity.user, identity.subjects(), cluster)
+    granted(&identity.user, identity.subjects(world), cluster)
 }
 
 /// What a user's own bindings give in `cluster`, without the groups that only a credential carries.
 ///
 /// # Errors
 /// As [`grant`].
-pub fn grant_user(user: &UserRow, cluster: &ClusterRow) -> Result<Granted, Denied> {
-    granted(user, user.subjects.iter().copied(), cluster)
+pub fn grant_user(user: &UserRow, cluster: &ClusterRow, world: &World) -> Result<Granted, Denied> {
+    granted(user, user.own().chain(world.membership().groups_of(user.own())), cluster)
 }
 
 fn granted(user: &UserRow, subjects: impl Iterator<Item = SubjectId>, cluster: &ClusterRow) -> Result<Granted, Denied> {

@@ -58,12 +58,15 @@ struct Basis {
     user: Arc<UserRow>,
     credential: Credential,
     cluster: Arc<ClusterRow>,
+    /// Of the memberships.
+    version: u64,
 }
 
 impl Basis {
     /// Whether these are the very same rows. Holding them keeps their addresses from being given to others.
-    fn is(&self, user: &Arc<UserRow>, credential: &Credential, cluster: &Arc<ClusterRow>) -> bool {
-        Arc::ptr_eq(&self.user, user)
+    fn is(&self, user: &Arc<UserRow>, credential: &Credential, cluster: &Arc<ClusterRow>, version: u64) -> bool {
+        self.version == version
+            && Arc::ptr_eq(&self.user, user)
             && Arc::ptr_eq(&self.cluster, cluster)
             && match (&self.credential, credential) {
                 (Credential::Token(one), Credential::Token(other)) => Arc::ptr_eq(one, other),
@@ -108,20 +111,22 @@ impl Personas {
         &self,
         identity: &Identity,
         cluster: &Arc<ClusterRow>,
+        world: &World,
         metrics: &Metrics,
     ) -> Result<Arc<Persona>, Refusal> {
         let key = Key { credential: credential_key(&identity.credential), cluster: Arc::clone(&cluster.id) };
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(persona) = kept.get(&key)
-            && persona.basis.is(&identity.user, &identity.credential, cluster)
+            && persona.basis.is(&identity.user, &identity.credential, cluster, world.membership().version())
         {
             return Ok(Arc::clone(persona));
         }
-        let granted = guard::grant(identity, cluster).map_err(|denied| refused(denied, identity, cluster))?;
+        let granted = guard::grant(identity, cluster, world).map_err(|denied| refused(denied, identity, cluster))?;
         let basis = Basis {
             user: Arc::clone(&identity.user),
             credential: identity.credential.clone(),
             cluster: Arc::clone(cluster),
+            version: world.membership().version(),
         };
         let metrics = metrics.cluster(&cluster.id);
         let persona = Arc::new(match identity.account() {
@@ -284,7 +289,7 @@ pub async fn act_as(
 
     let from_bindings = request.groups.is_empty();
     let granted = if from_bindings {
-        guard::grant_user(user, cluster)
+        guard::grant_user(user, cluster, world)
     } else {
         let named = |role: &&crate::world::rows::Role| request.groups.contains(&&*role.group);
         let groups = cluster.roles.iter().filter(named).map(|role| Arc::clone(&role.group)).collect();

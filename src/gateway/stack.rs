@@ -164,7 +164,7 @@ async fn to_cluster(
     // Membership before limits: who may not use a cluster must not use up its rate.
     let refused = |denied| Refusal::Denied { denied, user: Arc::clone(&identity.user.name), cluster: id.into() };
     let row = guard::admit(identity, id, &world).map_err(refused)?;
-    let caller = worker.personas.of(identity, row, &gateway.metrics)?;
+    let caller = worker.personas.of(identity, row, &world, &gateway.metrics)?;
 
     let short = kind.is_none();
     let user_turn = gateway.limits.turn(Scope::User, &identity.user.usage, identity.user.limits, short);

@@ -86,7 +86,7 @@ impl Target {
             return false;
         }
         if self.from_bindings {
-            guard::grant_user(user, cluster).is_ok_and(|granted| granted.covers(&self.granted))
+            guard::grant_user(user, cluster, world).is_ok_and(|granted| granted.covers(&self.granted))
         } else {
             self.granted.groups.iter().all(|group| cluster.published_group(group).is_some())
         }
@@ -111,7 +111,7 @@ impl Basis {
             return false;
         }
         let Ok(cluster) = guard::admit(&identity, &self.cluster, world) else { return false };
-        let Ok(granted) = guard::grant(&identity, cluster) else { return false };
+        let Ok(granted) = guard::grant(&identity, cluster, world) else { return false };
         granted.covers(&self.groups) && self.target.as_ref().is_none_or(|target| target.holds(world, cluster))
     }
 }
@@ -274,6 +274,9 @@ impl Streams {
         let ids: Vec<u64> = {
             let open = self.lock();
             let mut ids = HashSet::new();
+            if touched.members {
+                ids.extend(open.entries.keys());
+            }
             ids.extend(touched.tokens.iter().filter_map(|hash| open.by_token.get(hash)).flatten());
             ids.extend(touched.users.iter().filter_map(|user| open.by_user.get(user)).flatten());
             ids.extend(touched.clusters.iter().filter_map(|cluster| open.by_cluster.get(cluster)).flatten());
@@ -422,7 +425,7 @@ mod tests {
         world::{
             Feed, Publisher, TokenHash, Update, Watch,
             input::{
-                Inputs,
+                BindingInput, GroupInput, Inputs, Subject,
                 testing::{binding, cluster, in_process, open, token, user},
             },
         },
@@ -446,6 +449,7 @@ mod tests {
                 binding("c-2", "view", "u-a"),
                 binding("c-1", "view", "u-b"),
             ],
+            ..Inputs::default()
         }
     }
 
@@ -475,7 +479,7 @@ mod tests {
                 user: Arc::clone(&identity.user.name),
                 target: None,
                 cluster: cluster.into(),
-                groups: Arc::new(guard::grant(&identity, row).unwrap()),
+                groups: Arc::new(guard::grant(&identity, row, &world).unwrap()),
                 expires_at: identity.expires_at(),
             }
         }
@@ -523,6 +527,29 @@ mod tests {
         assert_eq!((ended(&one).await, ended(&other).await), (Some(End::Revoked), None));
         house.change(|inputs| inputs.users[1].enabled = false).await;
         assert_eq!(ended(&other).await, Some(End::Revoked));
+    }
+
+    /// A group within a group: `outer` is bound, and who leaves `inner` has what its own bindings give.
+    #[tokio::test]
+    async fn a_stream_ends_when_its_user_leaves_the_group_it_was_opened_by_and_others_go_on() {
+        let group = |name: &str, members: &[&str]| {
+            let members = members.iter().map(|member| Subject::of_principal(member)).collect();
+            GroupInput { name: name.into(), members }
+        };
+        let grouped = |inputs: &mut Inputs, inner: &[&str]| {
+            inputs.groups = vec![group("outer", &["local_group://inner"]), group("inner", inner)];
+            let subject = Subject::Group("outer".into());
+            inputs.bindings.push(BindingInput { subject, ..binding("c-1", "admin", "outer") });
+        };
+        let mut house = House::new().await;
+        house.change(|inputs| grouped(inputs, &["local://u-a", "local://u-b"])).await;
+        let leaves = house.open(house.basis("t-a", "c-1"), house.now());
+        let stays = house.open(house.basis("t-b", "c-1"), house.now());
+        let elsewhere = house.open(house.basis("t-a", "c-2"), house.now());
+        assert!(house.basis("t-a", "c-1").groups.groups.iter().any(|group| group.ends_with(":admin")));
+        house.change(|inputs| grouped(inputs, &["local://u-b"])).await;
+        assert_eq!(ended(&leaves).await, Some(End::Revoked));
+        assert_eq!((ended(&stays).await, ended(&elsewhere).await), (None, None));
     }
 
     #[tokio::test]

@@ -68,6 +68,7 @@ pub mod testing {
             uid: None,
             enabled: true,
             subjects: Box::default(),
+            groups: Box::default(),
             limits: crate::world::input::LimitsInput::default(),
             usage: Arc::default(),
         };

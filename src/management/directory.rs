@@ -16,7 +16,7 @@ use self::{
 };
 use super::{Contact, follow::follow};
 use crate::{
-    modules::{Binding, Cluster, Kind, NAMESPACE, Token, User},
+    modules::{Binding, Cluster, Group, GroupMember, Kind, NAMESPACE, Token, User, UserAttribute},
     world::{Feed, input::Change},
 };
 
@@ -35,9 +35,10 @@ impl Directory {
     /// nothing more; `local` says how the plane itself is reached as a cluster.
     pub fn start(client: &Client, kinds: &[Kind], feed: &Feed, local: Option<Local>) -> Self {
         let has = |plural: &str| kinds.iter().any(|kind| kind.plural() == plural);
-        let [users, tokens, bindings, clusters] =
-            ["users", "tokens", "clusterroletemplatebindings", "clusters"].map(has);
-        let sources = [users, tokens, bindings, clusters, clusters].into_iter().filter(|on| *on).count();
+        let clusters = has("clusters");
+        // Clusters have a second source: the Secrets with their kubeconfigs.
+        let tables = ["users", "userattributes", "groups", "groupmembers", "tokens", "clusterroletemplatebindings"];
+        let sources = tables.into_iter().chain(["clusters", "clusters"]).filter(|plural| has(plural)).count();
         let contact = Contact::new(sources);
         let joined = Joined::new(feed.clone(), local);
         let (count, listed) = watch::channel(0);
@@ -49,24 +50,23 @@ impl Directory {
             index += 1;
             (line, Arc::clone(&count))
         };
-        if users {
-            let (line, count) = next();
-            let table = Table::new(feed, count, User::input, Change::User, Change::Users);
-            let api = api::<User>(client);
-            tasks.spawn(async move { follow(api, "users", &line, &mut { table }).await });
+        macro_rules! table {
+            ($kind:ty, $one:expr, $all:expr) => {
+                let plural = <$kind as Resource>::plural(&());
+                if has(&plural) {
+                    let (line, count) = next();
+                    let mut table = Table::new(feed, count, <$kind>::input, $one, $all);
+                    let api = api::<$kind>(client);
+                    tasks.spawn(async move { follow(api, &plural, &line, &mut table).await });
+                }
+            };
         }
-        if tokens {
-            let (line, count) = next();
-            let table = Table::new(feed, count, Token::input, Change::Token, Change::Tokens);
-            let api = api::<Token>(client);
-            tasks.spawn(async move { follow(api, "tokens", &line, &mut { table }).await });
-        }
-        if bindings {
-            let (line, count) = next();
-            let table = Table::new(feed, count, Binding::input, Change::Binding, Change::Bindings);
-            let api = api::<Binding>(client);
-            tasks.spawn(async move { follow(api, "clusterroletemplatebindings", &line, &mut { table }).await });
-        }
+        table!(User, Change::User, Change::Users);
+        table!(UserAttribute, Change::Attribute, Change::Attributes);
+        table!(Group, Change::Group, Change::Groups);
+        table!(GroupMember, Change::Member, Change::Members);
+        table!(Token, Change::Token, Change::Tokens);
+        table!(Binding, Change::Binding, Change::Bindings);
         if clusters {
             let (line, count) = next();
             let sink = ClusterSink::new(joined.clone(), count);

@@ -11,7 +11,7 @@ use kube::{
 use serde_json::Value;
 
 use super::is_missing;
-use crate::modules::{Binding, Cluster, NAMESPACE, Token, User};
+use crate::modules::{Binding, Cluster, Group, GroupMember, NAMESPACE, Token, User};
 
 /// The field manager of what the folder holds.
 const MANAGER: &str = "drover-config";
@@ -68,6 +68,8 @@ fn places() -> Vec<Place> {
     vec![
         Place { resource: ApiResource::erase::<Secret>(&()), namespace: Some(NAMESPACE) },
         everywhere(ApiResource::erase::<User>(&())),
+        everywhere(ApiResource::erase::<Group>(&())),
+        everywhere(ApiResource::erase::<GroupMember>(&())),
         everywhere(ApiResource::erase::<Cluster>(&())),
         everywhere(ApiResource::erase::<Token>(&())),
         everywhere(ApiResource::erase::<Binding>(&())),

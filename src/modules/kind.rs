@@ -114,6 +114,11 @@ fn validate<K: Managed>(review: &Review<'_>) -> Result<Vec<FieldError>, Unreadab
     Ok(errors)
 }
 
+/// The name of a principal: the text, or the name of the Principal object.
+pub(super) fn principal(value: &Value) -> Option<&str> {
+    value.as_str().or_else(|| value.pointer("/metadata/name")?.as_str())
+}
+
 /// What is wrong with an object's name; the plane makes one that is to be generated.
 pub(super) fn name(metadata: &ObjectMeta) -> Option<Flaw> {
     let name = metadata.name.as_deref().unwrap_or_default();
@@ -169,6 +174,11 @@ fn count(_: &mut SchemaGenerator) -> Schema {
 /// Whatever Rancher may write there, kept as it is.
 pub(super) fn anything(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"x-kubernetes-preserve-unknown-fields": true})
+}
+
+/// Texts of which each stands once: several writers can own some of them each.
+pub(super) fn set_of_strings(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "array", "items": {"type": "string", "maxLength": 1024}, "x-kubernetes-list-type": "set"})
 }
 
 /// A list of whatever Rancher may write there.

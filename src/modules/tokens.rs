@@ -82,11 +82,6 @@ pub struct TokenSpec {
     pub current: Option<bool>,
 }
 
-/// The name of a principal: the text, or the name of the Principal object.
-fn principal(value: &Value) -> Option<&str> {
-    value.as_str().or_else(|| value.pointer("/metadata/name")?.as_str())
-}
-
 impl Token {
     /// The token as requests see it.
     ///
@@ -102,7 +97,7 @@ impl Token {
         }
         let mut groups = Vec::new();
         for (index, value) in spec.group_principals.iter().enumerate() {
-            if let Some(name) = principal(value) {
+            if let Some(name) = kind::principal(value) {
                 flaws.extend(rules::group_principal(index, name));
                 groups.push(name.into());
             } else {

@@ -1,6 +1,6 @@
 //! People and robots.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use apimachinery::field::FieldError;
 use futures_util::{TryStreamExt as _, future::BoxFuture, stream};
@@ -10,12 +10,13 @@ use kube::{
     api::{DeleteParams, ListParams},
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::{Binding, Change, Context, GROUP, Kind, Limits, Managed, Module, Token, kind, rule};
+use super::{Binding, Change, Context, GROUP, GroupMember, Kind, Limits, Managed, Module, Token, kind, rule};
 use crate::{
     config::rules::{self, Flaw},
     controller::{Conditions, GenericController, Lifecycle, Next, WithLifecycle},
-    world::input::UserInput,
+    world::input::{AttributeInput, UserInput},
 };
 
 /// The module of users.
@@ -60,6 +61,84 @@ pub struct UserSpec {
     /// Instead of the server's limits for each user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
+}
+
+/// What the providers of a user said of it at its last sign-in or refresh; named as the user.
+#[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[kube(
+    group = "management.cattle.io",
+    version = "v3",
+    kind = "UserAttribute",
+    no_spec,
+    derive = "PartialEq",
+    doc = "What the providers of a user said of it at its last sign-in or refresh; named as the user.",
+    printcolumn = r#"{"name": "Last Refresh", "type": "string", "jsonPath": ".lastRefresh"}"#,
+    printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}"#
+)]
+#[serde(rename_all = "camelCase")]
+pub struct UserAttributeSpec {
+    /// The name of the User.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_name: Option<String>,
+    /// By provider: the principals of the groups that the user is in.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub group_principals: BTreeMap<String, Principals>,
+    /// When the providers were last asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_refresh: Option<String>,
+    /// Whether they are to be asked again soon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs_refresh: Option<bool>,
+    /// By provider: what else it says of the user, such as the login name there.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    #[schemars(schema_with = "kind::anything")]
+    pub extra_by_provider: Value,
+}
+
+/// Principals of groups.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, schemars::JsonSchema)]
+pub struct Principals {
+    /// Their names, or Principal objects.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "kind::list_of_anything")]
+    pub items: Vec<Value>,
+}
+
+impl UserAttribute {
+    /// The groups as requests see them.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn input(&self) -> Result<AttributeInput, Vec<Flaw>> {
+        let name = self.name_any();
+        let mut flaws: Vec<Flaw> = kind::name(&self.metadata).into_iter().collect();
+        if self.spec.user_name.as_ref().is_some_and(|user| *user != name) {
+            flaws.push(Flaw::new("userName", format!("expected the object's name, `{name}`")));
+        }
+        let mut group_principals = Vec::new();
+        for (provider, Principals { items }) in &self.spec.group_principals {
+            for (index, item) in items.iter().enumerate() {
+                let field = format!("groupPrincipals[{provider}].items[{index}]");
+                match kind::principal(item) {
+                    // What one provider says counts for its own groups alone.
+                    Some(group) if group.starts_with(&format!("{provider}_group://")) && provider != "local" => {
+                        group_principals.push(Arc::from(group));
+                    }
+                    _ => {
+                        let expected = format!("expected the principal `{provider}_group://<id>` of a group");
+                        flaws.push(Flaw::new(field, expected));
+                    }
+                }
+            }
+        }
+        if flaws.is_empty() { Ok(AttributeInput { user: name.into(), group_principals }) } else { Err(flaws) }
+    }
+}
+
+impl Managed for UserAttribute {
+    fn validate(change: &Change<'_, Self>) -> Vec<FieldError> {
+        kind::errors(change.new.input().err().unwrap_or_default())
+    }
 }
 
 impl User {
@@ -125,13 +204,14 @@ impl Module for Users {
     }
 
     fn kinds(&self) -> Vec<Kind> {
-        vec![Kind::of::<User>()]
+        vec![Kind::of::<User>(), Kind::of::<UserAttribute>()]
     }
 
     fn rules(&self) -> Vec<PolicyRule> {
         vec![
             rule(GROUP, &["users"], &["get", "list", "watch", "patch"]),
-            rule(GROUP, &["tokens", "clusterroletemplatebindings"], &["list", "delete"]),
+            rule(GROUP, &["tokens", "groupmembers", "clusterroletemplatebindings"], &["list", "delete"]),
+            rule(GROUP, &["userattributes"], &["delete"]),
         ]
     }
 
@@ -143,7 +223,7 @@ impl Module for Users {
     }
 }
 
-/// A user that goes takes its tokens and bindings along.
+/// A user that goes takes its tokens, memberships and bindings along.
 struct UserLife {
     client: Client,
 }
@@ -162,11 +242,20 @@ impl Lifecycle<User> for UserLife {
     async fn removed(&self, user: Arc<User>) -> Result<(), kube::Error> {
         let name = user.name_any();
         let tokens = Api::<Token>::all(self.client.clone());
-        let of_user = tokens.list(&ListParams::default()).await?.into_iter().filter(|token| token.spec.user_id == name);
+        let of_user = listed(&tokens).await?.into_iter().filter(|token| token.spec.user_id == name);
         for token in of_user {
             gone(tokens.delete(&token.name_any(), &DeleteParams::default()).await)?;
         }
-        let bindings = Api::<Binding>::all(self.client.clone()).list(&ListParams::default()).await?;
+        let attributes = Api::<UserAttribute>::all(self.client.clone());
+        gone(attributes.delete(&name, &DeleteParams::default()).await)?;
+        let local = rules::local_principal(&name);
+        let members = Api::<GroupMember>::all(self.client.clone());
+        for member in listed(&members).await? {
+            if member.spec.principal_id == local {
+                gone(members.delete(&member.name_any(), &DeleteParams::default()).await)?;
+            }
+        }
+        let bindings = listed(&Api::<Binding>::all(self.client.clone())).await?;
         let of_user = bindings.into_iter().filter(|binding| binding.spec.user_name.as_deref() == Some(&name));
         let client = &self.client;
         stream::iter(of_user.map(Ok))
@@ -175,6 +264,18 @@ impl Lifecycle<User> for UserLife {
                 gone(api.delete(&binding.name_any(), &DeleteParams::default()).await)
             })
             .await
+    }
+}
+
+/// All objects of a kind; none, where its module is switched off and was never on.
+pub(super) async fn listed<K>(api: &Api<K>) -> Result<Vec<K>, kube::Error>
+where
+    K: Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+{
+    match api.list(&ListParams::default()).await {
+        Ok(list) => Ok(list.items),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(Vec::new()),
+        Err(error) => Err(error),
     }
 }
 

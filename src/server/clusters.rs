@@ -1,12 +1,19 @@
 //! Keeps the clusters' connections in step with the world, and says which names they should publish.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use tokio::sync::mpsc;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until},
+};
 
 use crate::{
     cluster::{InProcess, Prober, Registry, Wanted},
-    world::{Update, World, input::Reach, rows::ClusterRow},
+    world::{
+        Update, World,
+        input::{Names, Reach},
+        rows::{ClusterRow, UserRow},
+    },
 };
 
 /// What the clusters are kept in step with.
@@ -19,19 +26,42 @@ pub struct Clusters {
     pub local: Option<Arc<dyn InProcess>>,
 }
 
+/// How long changes of users and memberships are gathered before the clusters are looked through for whom they bind: that takes
+/// a look at every user, and its answer only says whom an admin is about to allow.
+const GATHER: Duration = Duration::from_secs(1);
+
 /// Follows the world until it ends.
 pub async fn follow(clusters: Clusters, mut updates: mpsc::UnboundedReceiver<Update>) {
-    while let Some(update) = updates.recv().await {
-        let world = &update.world;
-        if !update.touched.users.is_empty() || update.touched.is_empty() {
-            // A new user may be bound anywhere.
-            world.clusters().for_each(|row| clusters.put(world, row));
+    // The first one touches nothing, and holds what was there before.
+    let (mut first, mut version) = (true, 0);
+    // When whoever is bound anywhere is looked for again.
+    let mut due: Option<(Instant, Arc<World>)> = None;
+    loop {
+        let when = due.as_ref().map_or_else(Instant::now, |(when, _)| *when);
+        let update = tokio::select! {
+            update = updates.recv() => update,
+            () = sleep_until(when), if due.is_some() => {
+                if let Some((_, world)) = due.take() {
+                    world.clusters().for_each(|row| clusters.want(&world, row));
+                }
+                continue;
+            }
+        };
+        let Some(Update { world, touched }) = update else { return };
+        if std::mem::take(&mut first) {
+            world.clusters().for_each(|row| clusters.put(&world, row));
         }
-        for id in &update.touched.clusters {
+        for id in &touched.clusters {
             match world.cluster(id) {
-                Some(row) => clusters.put(world, row),
+                Some(row) => clusters.put(&world, row),
                 None => clusters.registry.remove(id),
             }
+        }
+        let memberships = std::mem::replace(&mut version, world.membership().version()) != version;
+        if memberships || !touched.users.is_empty() {
+            // A new user, or member, may be bound anywhere.
+            let when = due.map_or_else(|| Instant::now() + GATHER, |(when, _)| when);
+            due = Some((when, world));
         }
     }
 }
@@ -49,6 +79,10 @@ impl Clusters {
             // Another credential may stand for another account.
             self.prober.now(&row.id);
         }
+        self.want(world, row);
+    }
+
+    fn want(&self, world: &World, row: &ClusterRow) {
         self.prober.wanted(&row.id, wanted(world, row));
     }
 }
@@ -57,10 +91,11 @@ impl Clusters {
 fn wanted(world: &World, row: &ClusterRow) -> Wanted {
     let Some(published) = &row.published else { return Wanted::default() };
     let groups = row.roles.iter().filter(|role| !role.published).map(|role| Arc::clone(&role.group)).collect();
-    let users = world
-        .users()
-        .filter(|user| row.binds(user.subjects.iter().copied()) && !published.users.contains(&user.name))
-        .map(|user| Arc::clone(&user.name))
-        .collect();
+    let unpublished = |user: &&Arc<UserRow>| !published.users.contains(&user.name);
+    let bound = |user: &&Arc<UserRow>| row.binds(user.own().chain(world.membership().groups_of(user.own())));
+    let users = match published.users {
+        Names::Any => Vec::new(),
+        Names::Only(_) => world.users().filter(unpublished).filter(bound).map(|user| Arc::clone(&user.name)).collect(),
+    };
     Wanted { users, groups }
 }

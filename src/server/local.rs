@@ -129,6 +129,7 @@ fn row(name: &str, uid: &str) -> UserRow {
         username: name.into(),
         enabled: true,
         subjects: Box::default(),
+        groups: Box::default(),
         limits: LimitsInput::default(),
         usage: Arc::default(),
     }
@@ -155,7 +156,7 @@ impl Tokens for DroverTokens {
         let identity = Identity::of(&Presented::Token(TokenHash::of(token)), &world, Timestamp::now()).ok()?;
         // As the gateway would let the token in.
         let row = guard::admit(&identity, LOCAL, &world).ok()?;
-        let granted = guard::grant(&identity, row).ok()?;
+        let granted = guard::grant(&identity, row, &world).ok()?;
         let mut groups: Vec<String> = granted.groups.iter().map(ToString::to_string).collect();
         groups.push(AUTHENTICATED.to_owned());
         let owner = Caller {

@@ -7,7 +7,11 @@ use std::{
 
 use super::{
     TokenHash, Usage,
-    input::{BindingInput, Change, ClusterInput, Inputs, Published, Subject, TokenInput, UserInput},
+    input::{
+        AttributeInput, BindingInput, Change, ClusterInput, GroupInput, Inputs, MemberInput, Published, Subject,
+        TokenInput, UserInput,
+    },
+    membership::{Graph, Member},
     names,
     rows::{ClusterRow, Grant, Role, SubjectId, TokenRow, UserRow},
     snapshot::World,
@@ -22,12 +26,14 @@ pub struct Touched {
     pub tokens: HashSet<TokenHash>,
     /// Ids of clusters: themselves, their bindings, or what they publish.
     pub clusters: HashSet<Arc<str>>,
+    /// Somebody is no longer in a group: whom it bears on is found by looking.
+    pub members: bool,
 }
 
 impl Touched {
-    /// Whether nothing changed.
+    /// Whether nothing changed that an open stream was decided by.
     pub fn is_empty(&self) -> bool {
-        self.users.is_empty() && self.tokens.is_empty() && self.clusters.is_empty()
+        self.users.is_empty() && self.tokens.is_empty() && self.clusters.is_empty() && !self.members
     }
 }
 
@@ -40,6 +46,7 @@ pub(super) struct Builder {
     /// Clusters whose rows are made anew before the next publication: once, however many of their bindings changed.
     stale: BTreeSet<Arc<str>>,
     touched: Touched,
+    graph: Graph,
 }
 
 #[derive(Debug, Default)]
@@ -48,6 +55,7 @@ struct Fed {
     tokens: BTreeMap<TokenHash, TokenInput>,
     clusters: BTreeMap<Arc<str>, ClusterInput>,
     bindings: BTreeMap<Arc<str>, Bindings>,
+    attributes: HashMap<Arc<str>, Vec<Arc<str>>>,
     /// Where an object that changes or goes is found by its name.
     hashes: HashMap<Arc<str>, TokenHash>,
     homes: HashMap<Arc<str>, Arc<str>>,
@@ -59,6 +67,9 @@ type Bindings = BTreeMap<Arc<str>, (Arc<str>, Subject)>;
 impl Builder {
     /// Takes `inputs` as the whole truth of its source.
     pub(super) fn replace(&mut self, inputs: Inputs) {
+        self.change(Change::Attributes(inputs.attributes));
+        self.change(Change::Groups(inputs.groups));
+        self.change(Change::Members(inputs.members));
         self.change(Change::Users(inputs.users));
         self.change(Change::Tokens(inputs.tokens));
         self.change(Change::Clusters(inputs.clusters));
@@ -72,6 +83,12 @@ impl Builder {
             Change::Token(name, token) => self.token(&name, token),
             Change::Cluster(id, cluster) => self.cluster(&id, cluster),
             Change::Binding(name, binding) => self.binding(&name, binding),
+            Change::Group(name, group) => self.group(&name, group.as_ref()),
+            Change::Member(name, member) => self.member(&name, member),
+            Change::Attribute(name, attribute) => self.attribute(&name, attribute),
+            Change::Groups(groups) => self.groups(&groups),
+            Change::Members(members) => self.members(members),
+            Change::Attributes(attributes) => self.attributes(attributes),
             Change::Users(users) => {
                 let users: BTreeMap<_, _> = users.into_iter().map(|user| (Arc::clone(&user.name), user)).collect();
                 for name in differing(&self.fed.users, &users) {
@@ -171,6 +188,71 @@ impl Builder {
         self.fed.bindings.entry(cluster).or_default().insert(Arc::clone(name), (template, subject));
     }
 
+    fn group(&mut self, name: &Arc<str>, group: Option<&GroupInput>) {
+        let id = self.intern(Subject::Group(Arc::clone(name)));
+        let members = group.map(|group| group.members.iter().map(|member| self.member_of(member)).collect());
+        self.graph.group(id, members);
+    }
+
+    fn groups(&mut self, groups: &[GroupInput]) {
+        let mut gone: HashSet<SubjectId> = self.graph.known().collect();
+        for group in groups {
+            gone.remove(&self.intern(Subject::Group(Arc::clone(&group.name))));
+            self.group(&group.name, Some(group));
+        }
+        for group in gone {
+            self.graph.group(group, None);
+        }
+    }
+
+    fn member(&mut self, name: &Arc<str>, member: Option<MemberInput>) {
+        let edge = member.map(|MemberInput { group, member, .. }| {
+            let member = self.member_of(&member);
+            (self.intern(Subject::Group(group)), member)
+        });
+        self.graph.object(name, edge);
+    }
+
+    fn members(&mut self, members: Vec<MemberInput>) {
+        let mut gone: HashSet<Arc<str>> = self.graph.objects().cloned().collect();
+        for member in members {
+            gone.remove(&member.name);
+            self.member(&Arc::clone(&member.name), Some(member));
+        }
+        for name in &gone {
+            self.graph.object(name, None);
+        }
+    }
+
+    fn member_of(&mut self, subject: &Subject) -> Member {
+        Member { subject: self.intern(subject.clone()), group: matches!(subject, Subject::Group(_)) }
+    }
+
+    fn attribute(&mut self, user: &Arc<str>, attribute: Option<AttributeInput>) {
+        let groups = attribute.map(|attribute| attribute.group_principals).filter(|groups| !groups.is_empty());
+        if self.fed.attributes.get(user) == groups.as_ref() {
+            return;
+        }
+        match groups {
+            Some(groups) => self.fed.attributes.insert(Arc::clone(user), groups),
+            None => self.fed.attributes.remove(user),
+        };
+        if let Some(input) = self.fed.users.get(user).cloned() {
+            self.put_user(user, Some(&input));
+        }
+    }
+
+    fn attributes(&mut self, attributes: Vec<AttributeInput>) {
+        let mut gone: HashSet<Arc<str>> = self.fed.attributes.keys().cloned().collect();
+        for attribute in attributes {
+            gone.remove(&attribute.user);
+            self.attribute(&Arc::clone(&attribute.user), Some(attribute));
+        }
+        for user in &gone {
+            self.attribute(user, None);
+        }
+    }
+
     /// Takes what a cluster says of the names it lets the gateway impersonate.
     pub(super) fn publish(&mut self, cluster: &Arc<str>, published: Published) {
         if self.published.get(cluster).is_some_and(|known| **known == published) {
@@ -185,8 +267,13 @@ impl Builder {
         for id in std::mem::take(&mut self.stale) {
             self.put_cluster(&id);
         }
-        if self.touched.is_empty() {
+        let (changed, shrunk) = self.graph.settle();
+        self.touched.members = shrunk;
+        if self.touched.is_empty() && !changed {
             return None;
+        }
+        if changed {
+            self.world.membership = self.graph.current().clone();
         }
         self.world.generation += 1;
         Some((self.world.clone(), std::mem::take(&mut self.touched)))
@@ -211,6 +298,8 @@ impl Builder {
             subjects.push(self.intern(Subject::UserPrincipal(Arc::clone(principal))));
             self.world.principals.insert_mut(Arc::clone(principal), Arc::clone(name));
         }
+        let principals = self.fed.attributes.get(name).cloned().unwrap_or_default();
+        let groups = principals.iter().map(|group| self.intern(Subject::GroupPrincipal(Arc::clone(group)))).collect();
         let usage = self.world.users.get(name).map_or_else(Arc::<Usage>::default, |row| Arc::clone(&row.usage));
         self.world.users.insert_mut(
             Arc::clone(name),
@@ -220,6 +309,7 @@ impl Builder {
                 username: Arc::clone(&user.username),
                 enabled: user.enabled,
                 subjects: subjects.into(),
+                groups,
                 limits: user.limits,
                 usage,
             }),
@@ -349,6 +439,7 @@ mod tests {
             tokens: vec![token("t-a", "u-a")],
             clusters: vec![cluster("c-1", "one"), cluster("c-2", "two")],
             bindings: vec![binding("c-1", "view", "u-a"), binding("c-1", "edit", "u-a"), binding("c-2", "view", "u-b")],
+            ..Inputs::default()
         }
     }
 
@@ -382,7 +473,7 @@ mod tests {
     fn single_changes_make_the_same_world_as_all_at_once() {
         let (mut whole, mut single) = (Builder::default(), Builder::default());
         whole.replace(inputs());
-        let Inputs { users, tokens, clusters, bindings } = inputs();
+        let Inputs { users, tokens, clusters, bindings, .. } = inputs();
         // In an order in which nothing that is named is there yet.
         for binding in bindings {
             single.change(Change::Binding(Arc::clone(&binding.name), Some(binding)));
@@ -411,7 +502,7 @@ mod tests {
         let mut builder = Builder::default();
         builder.replace(inputs());
         builder.next().unwrap();
-        let Inputs { mut users, mut tokens, mut clusters, mut bindings } = inputs();
+        let Inputs { mut users, mut tokens, mut clusters, mut bindings, .. } = inputs();
         builder.change(Change::User("u-b".into(), users.pop()));
         builder.change(Change::Token("t-a".into(), tokens.pop()));
         builder.change(Change::Cluster("c-2".into(), clusters.pop()));

@@ -20,6 +20,12 @@ pub struct Inputs {
     pub clusters: Vec<ClusterInput>,
     /// Who has which role template in which cluster.
     pub bindings: Vec<BindingInput>,
+    /// Groups with their members.
+    pub groups: Vec<GroupInput>,
+    /// Memberships that are objects of their own.
+    pub members: Vec<MemberInput>,
+    /// What providers said of users.
+    pub attributes: Vec<AttributeInput>,
 }
 
 /// One change of a source: an object by its name, `None` where it is gone; or all objects of a kind as they are now.
@@ -33,6 +39,12 @@ pub enum Change {
     Cluster(Arc<str>, Option<ClusterInput>),
     /// A binding, by [`BindingInput::name`].
     Binding(Arc<str>, Option<BindingInput>),
+    /// A group, by [`GroupInput::name`].
+    Group(Arc<str>, Option<GroupInput>),
+    /// A membership, by [`MemberInput::name`].
+    Member(Arc<str>, Option<MemberInput>),
+    /// What providers said of a user, by its name.
+    Attribute(Arc<str>, Option<AttributeInput>),
     /// All users.
     Users(Vec<UserInput>),
     /// All tokens.
@@ -41,6 +53,12 @@ pub enum Change {
     Clusters(Vec<ClusterInput>),
     /// All bindings.
     Bindings(Vec<BindingInput>),
+    /// All groups.
+    Groups(Vec<GroupInput>),
+    /// All memberships that are objects of their own.
+    Members(Vec<MemberInput>),
+    /// All that providers said of users.
+    Attributes(Vec<AttributeInput>),
 }
 
 /// A `User` of `management.cattle.io/v3`.
@@ -120,6 +138,50 @@ pub enum Subject {
     Group(Arc<str>),
     /// `groupPrincipalName`.
     GroupPrincipal(Arc<str>),
+}
+
+/// A `Group` of `management.cattle.io/v3`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupInput {
+    /// `metadata.name`.
+    pub name: Arc<str>,
+    /// Its members, as the object names them.
+    pub members: Vec<Subject>,
+}
+
+/// A `GroupMember` of `management.cattle.io/v3`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberInput {
+    /// `metadata.name`.
+    pub name: Arc<str>,
+    /// `metadata.name` of the group.
+    pub group: Arc<str>,
+    /// Who is in it.
+    pub member: Subject,
+}
+
+/// A `UserAttribute` of `management.cattle.io/v3`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttributeInput {
+    /// `metadata.name`: that of the user.
+    pub user: Arc<str>,
+    /// Principals of the groups that its providers say it is in.
+    pub group_principals: Vec<Arc<str>>,
+}
+
+/// What begins the principal of a group of Drover's own.
+pub const LOCAL_GROUP: &str = "local_group://";
+
+impl Subject {
+    /// Whom a principal stands for: `local_group://<name>` is a group of Drover's own, `<provider>_group://<id>` one of a
+    /// provider, all else a user.
+    pub fn of_principal(principal: &str) -> Self {
+        match principal.split_once("://") {
+            Some(("local_group", name)) => Self::Group(name.into()),
+            Some((provider, _)) if provider.ends_with("_group") => Self::GroupPrincipal(principal.into()),
+            _ => Self::UserPrincipal(principal.into()),
+        }
+    }
 }
 
 /// Limits of a user or a cluster; `None` takes the server's default.

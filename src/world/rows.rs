@@ -27,6 +27,8 @@ pub struct UserRow {
     pub enabled: bool,
     /// The user and its principals as bindings name them.
     pub subjects: Box<[SubjectId]>,
+    /// The groups that its providers say it is in, as bindings name them.
+    pub groups: Box<[SubjectId]>,
     /// Limits of this user.
     pub limits: LimitsInput,
     /// What it uses now.
@@ -93,6 +95,13 @@ pub struct Role {
     pub group: Arc<str>,
     /// Whether the cluster lets the gateway send the group.
     pub published: bool,
+}
+
+impl UserRow {
+    /// What the user is by itself: its own subjects and the groups of its providers.
+    pub fn own(&self) -> impl Iterator<Item = SubjectId> + Clone + '_ {
+        self.subjects.iter().chain(&self.groups).copied()
+    }
 }
 
 impl ClusterRow {

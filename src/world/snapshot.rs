@@ -6,7 +6,9 @@ use rpds::HashTrieMapSync;
 
 use super::{
     TokenHash,
-    input::Subject,
+    build::Builder,
+    input::{Inputs, Subject},
+    membership::Membership,
     rows::{ClusterRow, SubjectId, TokenRow, UserRow},
 };
 
@@ -20,9 +22,17 @@ pub struct World {
     pub(super) subjects: HashTrieMapSync<Subject, SubjectId>,
     /// User principals to user names: how a client certificate finds its User.
     pub(super) principals: HashTrieMapSync<Arc<str>, Arc<str>>,
+    pub(super) membership: Membership,
 }
 
 impl World {
+    /// The world that `inputs` make, for whoever decides nothing but by them.
+    pub fn of(inputs: Inputs) -> Self {
+        let mut builder = Builder::default();
+        builder.replace(inputs);
+        builder.next().map(|(world, _)| world).unwrap_or_default()
+    }
+
     /// Counts publications; a later snapshot has a greater one.
     pub const fn generation(&self) -> u64 {
         self.generation
@@ -56,6 +66,11 @@ impl World {
     /// All users, in no order.
     pub fn users(&self) -> impl Iterator<Item = &Arc<UserRow>> {
         self.users.values()
+    }
+
+    /// Who is in which group.
+    pub const fn membership(&self) -> &Membership {
+        &self.membership
     }
 
     /// The id of a subject that some object names; `None` where nothing does, so that no binding can match it.

@@ -72,7 +72,7 @@ fn an_unknown_field_and_a_wrong_type_are_told_by_line() {
         "username: expected a text (in quotes where it looks like something else), found `7`",
     );
     tells(&broken("  name: u-alice", "  nam: u-alice"), "metadata.nam: unknown field");
-    tells(&broken("kind: User", "kind: Person"), "kind: expected User, Token, Cluster");
+    tells(&broken("kind: User", "kind: Person"), "kind: expected User, Group, GroupMember, Token, Cluster");
     tells(&broken("kind: User\n", ""), "kind: is missing");
 }
 
@@ -227,4 +227,30 @@ fn a_mounted_config_map_counts_once() {
 #[test]
 fn a_missing_folder_is_a_problem_and_not_an_empty_world() {
     assert!(manifests::load(Path::new("/nonexistent/manifests")).is_err());
+}
+
+#[test]
+fn groups_in_a_circle_and_members_that_are_no_principals_are_told() {
+    let api = "apiVersion: management.cattle.io/v3";
+    let text = format!(
+        "{{{api}, kind: Group, metadata: {{name: a}}, members: ['local_group://b', 'local://u-x']}}\n---\n\
+         {{{api}, kind: Group, metadata: {{name: b}}}}\n---\n\
+         {{{api}, kind: GroupMember, metadata: {{name: m}}, groupName: b, principalId: 'local_group://a'}}\n---\n\
+         {{{api}, kind: Group, metadata: {{name: c}}, members: [jo]}}\n"
+    );
+    let problems = load(&[("groups.yaml", &text)]).unwrap_err();
+    tells(&problems, "members: the group `a` is a member of itself");
+    tells(&problems, "members: the group `b` is a member of itself");
+    tells(&problems, "members[0]: expected `local://<User>`");
+    assert_eq!(problems.len(), 3, "{problems:#?}");
+}
+
+#[test]
+fn a_group_of_the_example_has_its_members() {
+    let inputs = manifests::load(&examples().join("manifests")).unwrap();
+    let [group] = inputs.groups.as_slice() else { panic!("{:?}", inputs.groups) };
+    assert_eq!(
+        (&*group.name, group.members.as_slice()),
+        ("platform", &[Subject::UserPrincipal("local://u-alice".into())][..])
+    );
 }

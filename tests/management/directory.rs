@@ -23,7 +23,7 @@ use crate::{
     plane::Plane,
 };
 
-async fn start(plane: &Plane) -> (Directory, Watch) {
+pub async fn start(plane: &Plane) -> (Directory, Watch) {
     let kinds: Vec<Kind> = modules::all().iter().flat_map(|module| module.kinds()).collect();
     let (feed, watch) = Publisher::start().unwrap();
     let directory = Directory::start(&plane.plane().client(Some(DIRECTORY)).unwrap(), &kinds, &feed, None);
@@ -32,12 +32,12 @@ async fn start(plane: &Plane) -> (Directory, Watch) {
     (directory, watch)
 }
 
-fn secret(name: &str, kubeconfig: &str) -> Value {
+pub fn secret(name: &str, kubeconfig: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": "drover-system"},
         "stringData": {"kubeconfig": kubeconfig}})
 }
 
-fn kubeconfig(host: &str) -> String {
+pub fn kubeconfig(host: &str) -> String {
     json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "x",
         "clusters": [{"name": "x", "cluster": {"server": format!("https://{host}:6443")}}],
@@ -48,12 +48,12 @@ fn kubeconfig(host: &str) -> String {
 }
 
 /// Waits until the world is so.
-async fn world(watch: &Watch, what: &str, holds: impl Fn(&World) -> bool) -> Arc<World> {
+pub async fn world(watch: &Watch, what: &str, holds: impl Fn(&World) -> bool) -> Arc<World> {
     wait::until_true(what, || holds(&watch.load())).await;
     watch.load()
 }
 
-async fn patch<K>(api: &Api<K>, name: &str, patch: Value)
+pub async fn patch<K>(api: &Api<K>, name: &str, patch: Value)
 where
     K: Clone + std::fmt::Debug + serde::de::DeserializeOwned,
 {

@@ -16,6 +16,7 @@ mod controllers;
 mod directory;
 mod election;
 mod folder;
+mod groups;
 mod install;
 mod local;
 mod plane;
@@ -55,6 +56,8 @@ on_every_plane!(
     election::one_leads_and_the_next_takes_over_at_once_when_it_stops,
     folder::manifests_are_applied_and_pruned_with_their_files,
     folder::a_pruned_object_that_others_own_too_loses_the_folders_fields_only,
+    groups::a_membership_holds_as_long_as_its_objects_say_so,
+    groups::a_group_takes_its_memberships_and_bindings_along,
     install::the_kinds_are_served_with_their_columns_and_strict_fields,
     install::another_ones_kinds_are_refused_and_left_alone,
     install::a_part_of_drover_may_do_no_more_than_its_rules_say,

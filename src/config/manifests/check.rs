@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     Found, Objects,
-    form::{Binding, LimitsForm, Metadata, SecretForm, Token, User},
+    form::{Binding, Group, GroupMember, LimitsForm, Metadata, SecretForm, Token, User},
 };
 use crate::{
     config::{
@@ -18,8 +18,10 @@ use crate::{
         rules::{self, Flaw},
     },
     world::{
-        TokenHash,
-        input::{BindingInput, Inputs, LimitsInput, TokenInput, UserInput},
+        MAX_DEPTH, TokenHash,
+        input::{
+            BindingInput, GroupInput, Inputs, LOCAL_GROUP, LimitsInput, MemberInput, Subject, TokenInput, UserInput,
+        },
         names,
     },
 };
@@ -45,8 +47,14 @@ pub(super) fn inputs(objects: &Objects, problems: &mut Problems) -> (Inputs, BTr
         check.metadata(secret, &secret.object.metadata, true);
     }
     check.unique("ClusterRoleTemplateBinding", &objects.bindings, binding_name);
+    check.unique("Group", &objects.groups, |group| key(&group.metadata));
+    check.unique("GroupMember", &objects.members, |member| key(&member.metadata));
+    check.nesting();
     let inputs = Inputs {
         users: check.users(),
+        groups: objects.groups.iter().map(|group| check.group(group)).collect(),
+        members: objects.members.iter().map(|member| check.member(member)).collect(),
+        attributes: Vec::new(),
         tokens: objects.tokens.iter().filter_map(|token| check.token(token)).collect(),
         clusters: objects.clusters.iter().filter_map(|cluster| check.cluster(cluster)).collect(),
         bindings: objects.bindings.iter().filter_map(|binding| check.binding(binding)).collect(),
@@ -158,6 +166,55 @@ impl Check<'_> {
             });
         }
         users
+    }
+
+    fn group(&mut self, found: &Found<Group>) -> GroupInput {
+        let Group { metadata, members, .. } = &found.object;
+        self.metadata(found, metadata, false);
+        for (index, member) in members.iter().enumerate() {
+            let field = format!("members[{index}]");
+            self.flaw(found, rules::member(&field, member));
+        }
+        let members = members.iter().map(|member| Subject::of_principal(member)).collect();
+        GroupInput { name: metadata.name.as_str().into(), members }
+    }
+
+    fn member(&mut self, found: &Found<GroupMember>) -> MemberInput {
+        let GroupMember { metadata, group_name, principal_id, .. } = &found.object;
+        self.metadata(found, metadata, false);
+        self.flaw(found, rules::group_name("groupName", group_name));
+        self.flaw(found, rules::member("principalId", principal_id));
+        let member = Subject::of_principal(principal_id);
+        MemberInput { name: metadata.name.as_str().into(), group: group_name.as_str().into(), member }
+    }
+
+    /// No group is in itself, and none is nested deeper than memberships reach.
+    fn nesting(&mut self) {
+        let own = self.objects.groups.iter().flat_map(|found| {
+            let name = found.object.metadata.name.as_str();
+            found.object.members.iter().map(move |member| (name, member.as_str()))
+        });
+        let told = self.objects.members.iter().map(|found| &found.object);
+        let edges = own.chain(told.map(|member| (member.group_name.as_str(), member.principal_id.as_str())));
+        let mut inner: HashMap<&str, Vec<&str>> = HashMap::new();
+        for (group, member) in edges {
+            inner.entry(group).or_default().extend(member.strip_prefix(LOCAL_GROUP));
+        }
+        for found in &self.objects.groups {
+            let name = found.object.metadata.name.as_str();
+            let (mut seen, mut level, mut depth) = (HashSet::new(), vec![name], 0);
+            while !level.is_empty() && depth <= MAX_DEPTH {
+                let below = level.iter().filter_map(|group| inner.get(group)).flatten().copied();
+                level = below.filter(|group| seen.insert(*group)).collect();
+                depth += usize::from(!level.is_empty());
+            }
+            if seen.contains(name) {
+                self.problems.push(found.problem("members", format!("the group `{name}` is a member of itself")));
+            } else if depth > MAX_DEPTH {
+                let message = format!("groups are nested more than {MAX_DEPTH} deep in `{name}`");
+                self.problems.push(found.problem("members", message));
+            }
+        }
     }
 
     fn token(&mut self, found: &Found<Token>) -> Option<TokenInput> {

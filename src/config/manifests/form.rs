@@ -68,6 +68,36 @@ pub(super) struct User {
     _status: Option<IgnoredAny>,
 }
 
+/// `Group`; `members` is Drover's own addition.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Group {
+    #[serde(rename = "apiVersion")]
+    _api_version: String,
+    #[serde(rename = "kind")]
+    _kind: String,
+    pub metadata: Metadata,
+    #[serde(default, rename = "displayName")]
+    _display_name: Option<String>,
+    #[serde(default, rename = "description")]
+    _description: Option<String>,
+    #[serde(default)]
+    pub members: Vec<String>,
+}
+
+/// `GroupMember`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct GroupMember {
+    #[serde(rename = "apiVersion")]
+    _api_version: String,
+    #[serde(rename = "kind")]
+    _kind: String,
+    pub metadata: Metadata,
+    pub group_name: String,
+    pub principal_id: String,
+}
+
 /// `Token`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

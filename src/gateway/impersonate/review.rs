@@ -73,7 +73,7 @@ impl Reviews {
             name: name.into(),
         };
         if let Some(answer) = self.answers.get(&key)
-            && answer.basis.is(&basis.user, &basis.credential, &basis.cluster)
+            && answer.basis.is(&basis.user, &basis.credential, &basis.cluster, basis.version)
         {
             return Ok(answer.allowed);
         }
