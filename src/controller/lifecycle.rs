@@ -23,11 +23,15 @@ pub trait Lifecycle<K>: Send + Sync + 'static {
     type Error: std::error::Error + Send + Sync + 'static;
 
     /// The object is new: called until it succeeds once. The finalizer is on the object already, so that whatever this makes
-    /// is cleared away by [`Lifecycle::removed`].
-    fn created(&self, object: Arc<K>) -> impl Future<Output = Result<(), Self::Error>> + Send;
+    /// is cleared away by [`Lifecycle::removed`]. Does nothing unless written.
+    fn created(&self, _object: Arc<K>) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        std::future::ready(Ok(()))
+    }
 
-    /// The object changed, or this process sees it for the first time.
-    fn updated(&self, object: Arc<K>) -> impl Future<Output = Result<Next, Self::Error>> + Send;
+    /// The object changed, or this process sees it for the first time. Does nothing unless written.
+    fn updated(&self, _object: Arc<K>) -> impl Future<Output = Result<Next, Self::Error>> + Send {
+        std::future::ready(Ok(Next::Change))
+    }
 
     /// The object is being deleted: it goes once this has succeeded.
     fn removed(&self, object: Arc<K>) -> impl Future<Output = Result<(), Self::Error>> + Send;

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     config::rules::{self, Flaw},
-    controller::{GenericController, Lifecycle, Next, WithLifecycle},
+    controller::{GenericController, Lifecycle, WithLifecycle},
     world::{
         MAX_DEPTH, World,
         input::{GroupInput, LOCAL_GROUP, MemberInput, Subject},
@@ -190,14 +190,6 @@ struct GroupLife {
 
 impl Lifecycle<Group> for GroupLife {
     type Error = kube::Error;
-
-    async fn created(&self, _: Arc<Group>) -> Result<(), kube::Error> {
-        Ok(())
-    }
-
-    async fn updated(&self, _: Arc<Group>) -> Result<Next, kube::Error> {
-        Ok(Next::Change)
-    }
 
     async fn removed(&self, group: Arc<Group>) -> Result<(), kube::Error> {
         let name = group.name_any();

@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::{Binding, Change, Context, GROUP, GroupMember, Kind, Limits, Managed, Module, Token, kind, rule};
 use crate::{
     config::rules::{self, Flaw},
-    controller::{Conditions, GenericController, Lifecycle, Next, WithLifecycle},
+    controller::{Conditions, GenericController, Lifecycle, WithLifecycle},
     world::input::{AttributeInput, UserInput},
 };
 
@@ -230,14 +230,6 @@ struct UserLife {
 
 impl Lifecycle<User> for UserLife {
     type Error = kube::Error;
-
-    async fn created(&self, _: Arc<User>) -> Result<(), kube::Error> {
-        Ok(())
-    }
-
-    async fn updated(&self, _: Arc<User>) -> Result<Next, kube::Error> {
-        Ok(Next::Change)
-    }
 
     async fn removed(&self, user: Arc<User>) -> Result<(), kube::Error> {
         let name = user.name_any();

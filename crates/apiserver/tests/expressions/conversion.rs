@@ -6,20 +6,17 @@ use std::{
 };
 
 use apiserver::{
-    AddressPolicy, Caller, Options, Server,
+    AddressPolicy, Options, Server,
     store::{MemoryLog, Store},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use bytes::Bytes;
-use http::Request;
-use http_body_util::{BodyExt, Full};
 use kit::{
     fake::{FakeApiserver, Recorded, Reply},
     tls::Ca,
 };
 use serde_json::{Value, json};
 
-use crate::both::{Both, definition};
+use crate::both::{Both, ask, definition};
 
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 
@@ -290,20 +287,6 @@ async fn a_webhook_at_an_address_that_the_program_refuses_is_not_dialled() {
     for host in ["127.0.0.1", "localhost", "::1"] {
         assert!(asked.contains(&(host.to_owned(), true, port)), "{asked:?}");
     }
-}
-
-async fn ask(server: &Server, method: &str, path: &str, body: &Value) -> (u16, Value) {
-    let body = if body.is_null() { Bytes::new() } else { body.to_string().into() };
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header("content-type", "application/json")
-        .extension(Caller::new("admin", &["system:masters"]))
-        .body(Full::new(body))
-        .unwrap();
-    let (parts, body) = server.call(request).await.into_parts();
-    let bytes = body.collect().await.unwrap().to_bytes();
-    (parts.status.as_u16(), serde_json::from_slice(&bytes).unwrap_or_default())
 }
 
 #[tokio::test]

@@ -1,33 +1,16 @@
 //! Tokens of service accounts.
 
 use apiserver::{
-    Caller, Options, Server,
+    Options, Server,
     store::{MemoryLog, Store},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use bytes::Bytes;
-use http::Request;
-use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
 
-use crate::both::{Both, Reply};
+use crate::both::{Both, Reply, ask};
 
 const ACCOUNTS: &str = "/api/v1/namespaces/default/serviceaccounts";
 const REVIEWS: &str = "/apis/authentication.k8s.io/v1/tokenreviews";
-
-async fn ask(server: &Server, method: &str, path: &str, body: &Value) -> (u16, Value) {
-    let body = if body.is_null() { Bytes::new() } else { body.to_string().into() };
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header("content-type", "application/json")
-        .extension(Caller::new("admin", &["system:masters"]))
-        .body(Full::new(body))
-        .unwrap();
-    let (parts, body) = server.call(request).await.into_parts();
-    let bytes = body.collect().await.unwrap().to_bytes();
-    (parts.status.as_u16(), serde_json::from_slice(&bytes).unwrap_or_default())
-}
 
 fn store() -> Store {
     Store::open(Box::new(MemoryLog::default()), apiserver::store::Options::default()).unwrap()
