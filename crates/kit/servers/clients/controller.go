@@ -11,14 +11,17 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
 // part is the label of what the controller makes.
@@ -90,7 +93,10 @@ func newManager(configuration *rest.Config, namespace string, lead bool) (manage
 		return nil, nil, err
 	}
 	reconciler := &reconciler{client: made.GetClient()}
-	err = ctrl.NewControllerManagedBy(made).Named("widgets").For(&Widget{}).Owns(&corev1.ConfigMap{}).Complete(reconciler)
+	// A server that is killed again and again makes the pause after a failure double each time: unbounded it would be a minute soon.
+	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](5*time.Millisecond, time.Second)
+	err = ctrl.NewControllerManagedBy(made).Named("widgets").For(&Widget{}).Owns(&corev1.ConfigMap{}).
+		WithOptions(controller.Options{RateLimiter: limiter}).Complete(reconciler)
 	return made, reconciler, err
 }
 
