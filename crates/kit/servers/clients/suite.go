@@ -101,12 +101,19 @@ func steps(all ...func() error) error {
 	return nil
 }
 
+// patience is how long anything is waited for.
+var patience = 15 * time.Second
+
 // until asks again and again; what it was told last is part of the error.
 func until(ctx context.Context, what string, holds func(context.Context) error) error {
 	var last error
-	err := wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, 15*time.Second, true, func(ctx context.Context) (bool, error) {
-		last = holds(ctx)
-		return last == nil, nil
+	err := wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
+		err := holds(ctx)
+		if err == nil || ctx.Err() == nil {
+			// Cut off at the end it says no more than that.
+			last = err
+		}
+		return err == nil, nil
 	})
 	if err != nil {
 		return errors.Join(fmt.Errorf("waited in vain for %s", what), last)
