@@ -34,16 +34,16 @@ const GATHER: Duration = Duration::from_secs(1);
 pub async fn follow(clusters: Clusters, mut updates: mpsc::UnboundedReceiver<Update>) {
     // The first one touches nothing, and holds what was there before.
     let (mut first, mut version) = (true, 0);
-    // When whoever is bound anywhere is looked for again.
-    let mut due: Option<(Instant, Arc<World>)> = None;
+    let mut latest = Arc::default();
+    // When whoever is bound anywhere is looked for again, in the world as it is then.
+    let mut due: Option<Instant> = None;
     loop {
-        let when = due.as_ref().map_or_else(Instant::now, |(when, _)| *when);
+        let when = due.unwrap_or_else(Instant::now);
         let update = tokio::select! {
             update = updates.recv() => update,
             () = sleep_until(when), if due.is_some() => {
-                if let Some((_, world)) = due.take() {
-                    world.clusters().for_each(|row| clusters.want(&world, row));
-                }
+                due = None;
+                World::clusters(&latest).for_each(|row| clusters.want(&latest, row));
                 continue;
             }
         };
@@ -60,9 +60,9 @@ pub async fn follow(clusters: Clusters, mut updates: mpsc::UnboundedReceiver<Upd
         let memberships = std::mem::replace(&mut version, world.membership().version()) != version;
         if memberships || !touched.users.is_empty() {
             // A new user, or member, may be bound anywhere.
-            let when = due.map_or_else(|| Instant::now() + GATHER, |(when, _)| when);
-            due = Some((when, world));
+            due = due.or_else(|| Some(Instant::now() + GATHER));
         }
+        latest = world;
     }
 }
 
@@ -92,7 +92,7 @@ fn wanted(world: &World, row: &ClusterRow) -> Wanted {
     let Some(published) = &row.published else { return Wanted::default() };
     let groups = row.roles.iter().filter(|role| !role.published).map(|role| Arc::clone(&role.group)).collect();
     let unpublished = |user: &&Arc<UserRow>| !published.users.contains(&user.name);
-    let bound = |user: &&Arc<UserRow>| row.binds(user.own().chain(world.membership().groups_of(user.own())));
+    let bound = |user: &&Arc<UserRow>| row.binds(world.membership().with_groups(user.own()));
     let users = match published.users {
         Names::Any => Vec::new(),
         Names::Only(_) => world.users().filter(unpublished).filter(bound).map(|user| Arc::clone(&user.name)).collect(),
