@@ -84,8 +84,7 @@ impl Identity {
             Credential::Certificate(_, groups) => groups,
             Credential::Account(_) => &[],
         };
-        let own = self.user.own().chain(groups.iter().copied());
-        own.clone().chain(world.membership().groups_of(own))
+        world.membership().with_groups(self.user.own().chain(groups.iter().copied()))
     }
 
     /// When the credential ends by itself.

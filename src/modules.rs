@@ -13,7 +13,8 @@ use std::{collections::BTreeMap, fmt};
 
 use futures_util::future::BoxFuture;
 use k8s_openapi::api::rbac::v1::PolicyRule;
-use kube::Client;
+use kube::{Api, Client, api::ListParams};
+use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
@@ -113,6 +114,21 @@ pub fn rule(group: &str, resources: &[&str], verbs: &[&str]) -> PolicyRule {
         resources: Some(owned(resources)),
         verbs: owned(verbs),
         ..PolicyRule::default()
+    }
+}
+
+/// All objects of a kind; none, where its module was never on, or the plane was last run by a version without it.
+///
+/// # Errors
+/// When they cannot be listed.
+pub async fn listed<K>(api: &Api<K>) -> Result<Vec<K>, kube::Error>
+where
+    K: Clone + fmt::Debug + DeserializeOwned,
+{
+    match api.list(&ListParams::default()).await {
+        Ok(list) => Ok(list.items),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(Vec::new()),
+        Err(error) => Err(error),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use kube::{Api, api::ListParams};
+use kube::Api;
 
 use super::{
     ConfigFile, Failure,
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     config::{self, Problems, ServerConfig, manifests, server::Chosen},
-    modules::{Binding, Cluster, Group, GroupMember, Token, User, UserAttribute},
+    modules::{Binding, Cluster, Group, GroupMember, Token, User, UserAttribute, listed},
     world::{
         World,
         input::{Inputs, Reach},
@@ -67,14 +67,13 @@ fn join<T>(all: &mut Vec<T>, more: Vec<T>, name: impl Fn(&T) -> &Arc<str>) {
 /// The same of the management plane.
 async fn of_plane(operator: &Operator) -> Result<Inputs, Failure> {
     let client = &operator.client;
-    let params = ListParams::default();
-    let users = Api::<User>::all(client.clone()).list(&params).await.map_err(Failure::new)?;
-    let tokens = Api::<Token>::all(client.clone()).list(&params).await.map_err(Failure::new)?;
-    let clusters = Api::<Cluster>::all(client.clone()).list(&params).await.map_err(Failure::new)?;
-    let bindings = Api::<Binding>::all(client.clone()).list(&params).await.map_err(Failure::new)?;
-    let groups = Api::<Group>::all(client.clone()).list(&params).await.map_err(Failure::new)?;
-    let members = Api::<GroupMember>::all(client.clone()).list(&params).await.map_err(Failure::new)?;
-    let attributes = Api::<UserAttribute>::all(client.clone()).list(&params).await.map_err(Failure::new)?;
+    let users = listed(&Api::<User>::all(client.clone())).await.map_err(Failure::new)?;
+    let tokens = listed(&Api::<Token>::all(client.clone())).await.map_err(Failure::new)?;
+    let clusters = listed(&Api::<Cluster>::all(client.clone())).await.map_err(Failure::new)?;
+    let bindings = listed(&Api::<Binding>::all(client.clone())).await.map_err(Failure::new)?;
+    let groups = listed(&Api::<Group>::all(client.clone())).await.map_err(Failure::new)?;
+    let members = listed(&Api::<GroupMember>::all(client.clone())).await.map_err(Failure::new)?;
+    let attributes = listed(&Api::<UserAttribute>::all(client.clone())).await.map_err(Failure::new)?;
     // One that cannot be read gives nothing, as in the server. How a cluster is reached is not asked here.
     let reached = clusters.iter().filter_map(|cluster| cluster.reached().ok());
     Ok(Inputs {
@@ -93,8 +92,5 @@ async fn of_plane(operator: &Operator) -> Result<Inputs, Failure> {
 pub(super) fn subjects(world: &World, inputs: &Inputs, user: &UserRow) -> Vec<SubjectId> {
     let tokens = inputs.tokens.iter().filter(|token| token.user == user.name);
     let tokens = tokens.filter_map(|token| world.token(&token.hash)).flat_map(|token| token.groups.iter().copied());
-    let mut subjects: Vec<SubjectId> = user.own().chain(tokens).collect();
-    let groups: Vec<SubjectId> = world.membership().groups_of(subjects.iter().copied()).collect();
-    subjects.extend(groups);
-    subjects
+    world.membership().with_groups(user.own().chain(tokens)).collect()
 }

@@ -87,7 +87,7 @@ pub fn grant(identity: &Identity, cluster: &ClusterRow, world: &World) -> Result
 /// # Errors
 /// As [`grant`].
 pub fn grant_user(user: &UserRow, cluster: &ClusterRow, world: &World) -> Result<Granted, Denied> {
-    granted(user, user.own().chain(world.membership().groups_of(user.own())), cluster)
+    granted(user, world.membership().with_groups(user.own()), cluster)
 }
 
 fn granted(user: &UserRow, subjects: impl Iterator<Item = SubjectId>, cluster: &ClusterRow) -> Result<Granted, Denied> {

@@ -8,10 +8,7 @@ use k8s_openapi::api::rbac::v1::PolicyRule;
 use kube::{Api, Client, CustomResource, KubeSchema, ResourceExt, api::DeleteParams};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Binding, Change, Context, GROUP, Kind, Managed, Module, kind, rule,
-    users::{gone, listed},
-};
+use super::{Binding, Change, Context, GROUP, Kind, Managed, Module, kind, listed, rule, users::gone};
 use crate::{
     config::rules::{self, Flaw},
     controller::{GenericController, Lifecycle, WithLifecycle},

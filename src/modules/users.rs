@@ -5,14 +5,11 @@ use std::{collections::BTreeMap, sync::Arc};
 use apimachinery::field::FieldError;
 use futures_util::{TryStreamExt as _, future::BoxFuture, stream};
 use k8s_openapi::api::rbac::v1::PolicyRule;
-use kube::{
-    Api, Client, CustomResource, KubeSchema, ResourceExt,
-    api::{DeleteParams, ListParams},
-};
+use kube::{Api, Client, CustomResource, KubeSchema, ResourceExt, api::DeleteParams};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Binding, Change, Context, GROUP, GroupMember, Kind, Limits, Managed, Module, Token, kind, rule};
+use super::{Binding, Change, Context, GROUP, GroupMember, Kind, Limits, Managed, Module, Token, kind, listed, rule};
 use crate::{
     config::rules::{self, Flaw},
     controller::{Conditions, GenericController, Lifecycle, WithLifecycle},
@@ -256,18 +253,6 @@ impl Lifecycle<User> for UserLife {
                 gone(api.delete(&binding.name_any(), &DeleteParams::default()).await)
             })
             .await
-    }
-}
-
-/// All objects of a kind; none, where its module is switched off and was never on.
-pub(super) async fn listed<K>(api: &Api<K>) -> Result<Vec<K>, kube::Error>
-where
-    K: Clone + std::fmt::Debug + serde::de::DeserializeOwned,
-{
-    match api.list(&ListParams::default()).await {
-        Ok(list) => Ok(list.items),
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(Vec::new()),
-        Err(error) => Err(error),
     }
 }
 

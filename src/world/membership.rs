@@ -41,6 +41,14 @@ impl Membership {
         direct.flat_map(|group| iter::once(group).chain(self.above(group)))
     }
 
+    /// `own`, and every group that any of these is in.
+    pub fn with_groups<'a>(
+        &'a self,
+        own: impl Iterator<Item = SubjectId> + Clone + 'a,
+    ) -> impl Iterator<Item = SubjectId> + 'a {
+        own.clone().chain(self.groups_of(own))
+    }
+
     /// Every group above `group`.
     pub fn above(&self, group: SubjectId) -> impl Iterator<Item = SubjectId> + '_ {
         self.above.get(&group).into_iter().flat_map(|groups| groups.iter().copied())
