@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod certificate;
+pub mod provider;
 
 use std::sync::Arc;
 
@@ -59,6 +60,9 @@ pub enum Unauthenticated {
     /// The token was disabled.
     #[error("the credential is disabled")]
     Disabled,
+    /// The provider that it came from is gone or was disabled.
+    #[error("the provider of the credential is disabled")]
+    ProviderDisabled,
     /// Its user is gone or was disabled.
     #[error("the user is disabled")]
     UserDisabled,
@@ -90,7 +94,7 @@ impl Identity {
     /// When the credential ends by itself.
     pub fn expires_at(&self) -> Option<Timestamp> {
         match &self.credential {
-            Credential::Token(token) => token.expires_at,
+            Credential::Token(token) => token.ends_at(),
             Credential::Certificate(certificate, _) => Some(certificate.not_after),
             Credential::Account(account) => Some(account.expires_at),
         }
@@ -122,8 +126,15 @@ impl Identity {
         if !token.enabled {
             return Err(Unauthenticated::Disabled);
         }
-        if token.expires_at.is_some_and(|end| end <= now) {
+        // Nobody has shown it yet, so nobody can know the hash that it stands under.
+        if token.salted.is_some() {
+            return Err(Unauthenticated::Unknown);
+        }
+        if token.ends_at().is_some_and(|end| end <= now) {
             return Err(Unauthenticated::Expired);
+        }
+        if token.provider.as_ref().is_some_and(|provider| !world.provider_is_enabled(provider)) {
+            return Err(Unauthenticated::ProviderDisabled);
         }
         let user = world.user(&token.user).filter(|user| user.enabled).ok_or(Unauthenticated::UserDisabled)?;
         Ok(Self { user: Arc::clone(user), credential: Credential::Token(Arc::clone(token)) })

@@ -2,6 +2,7 @@
 //!
 //! A module is switched off in the server's file (`modules`). `docs/add-a-kind.md` shows how a kind comes into one.
 
+mod auth_configs;
 mod clusters;
 mod groups;
 mod kind;
@@ -18,6 +19,10 @@ use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
+    auth_configs::{
+        AccessMode, AuthConfig, AuthConfigSpec, AuthConfigType, AuthConfigs, ClaimMapping, ClaimMappings,
+        ClaimValidationRule, ExtraMapping, Jwt, PrefixedClaim, UserValidationRule,
+    },
     clusters::{
         Binding, BindingSpec, Cluster, ClusterSpec, ClusterStatus, Clusters, Kubeconfig, Reached, SecretRef, Upstream,
     },
@@ -85,8 +90,8 @@ pub struct UnknownModule {
 }
 
 /// All modules.
-pub fn all() -> [&'static dyn Module; 5] {
-    [&Users, &Groups, &Tokens, &Clusters, &Settings]
+pub fn all() -> [&'static dyn Module; 6] {
+    [&Users, &Groups, &Tokens, &AuthConfigs, &Clusters, &Settings]
 }
 
 /// The modules that are on: all but those that `switches` turns off.
@@ -140,10 +145,9 @@ mod tests {
     fn a_module_that_is_switched_off_is_not_among_the_enabled() {
         let on = enabled(&[("settings".to_owned(), false), ("users".to_owned(), true)].into()).unwrap();
         let names: Vec<_> = on.iter().map(|module| module.name()).collect();
-        assert_eq!(names, ["users", "groups", "tokens", "clusters"]);
+        assert_eq!(names, ["users", "groups", "tokens", "authconfigs", "clusters"]);
         let error = enabled(&[("projects".to_owned(), true)].into()).err().unwrap();
-        let expected =
-            "modules.projects: there is no such module; expected `users`, `groups`, `tokens`, `clusters`, `settings`";
+        let expected = "modules.projects: there is no such module; expected `users`, `groups`, `tokens`, `authconfigs`, `clusters`, `settings`";
         assert_eq!(error.to_string(), expected);
     }
 

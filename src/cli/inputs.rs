@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     config::{self, Problems, ServerConfig, manifests, server::Chosen},
-    modules::{Binding, Cluster, Group, GroupMember, Token, User, UserAttribute, listed},
+    modules::{AuthConfig, Binding, Cluster, Group, GroupMember, Token, User, UserAttribute, listed},
     world::{
         World,
         input::{Inputs, Reach},
@@ -74,6 +74,7 @@ async fn of_plane(operator: &Operator) -> Result<Inputs, Failure> {
     let groups = listed(&Api::<Group>::all(client.clone())).await.map_err(Failure::new)?;
     let members = listed(&Api::<GroupMember>::all(client.clone())).await.map_err(Failure::new)?;
     let attributes = listed(&Api::<UserAttribute>::all(client.clone())).await.map_err(Failure::new)?;
+    let providers = listed(&Api::<AuthConfig>::all(client.clone())).await.map_err(Failure::new)?;
     // One that cannot be read gives nothing, as in the server. How a cluster is reached is not asked here.
     let reached = clusters.iter().filter_map(|cluster| cluster.reached().ok());
     Ok(Inputs {
@@ -83,6 +84,7 @@ async fn of_plane(operator: &Operator) -> Result<Inputs, Failure> {
         bindings: bindings.iter().filter_map(|binding| binding.input().ok()).collect(),
         groups: groups.iter().filter_map(|group| group.input().ok()).collect(),
         members: members.iter().filter_map(|member| member.input().ok()).collect(),
+        providers: providers.iter().filter_map(|provider| provider.input().ok()).collect(),
         attributes: attributes.iter().filter_map(|attribute| attribute.input().ok()).collect(),
     })
 }

@@ -13,7 +13,7 @@ use std::{
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use self::form::{Binding, Cluster, Group, GroupMember, SecretForm, Token, User};
+use self::form::{AuthConfig, Binding, Cluster, Group, GroupMember, SecretForm, Token, User};
 use super::{
     Problem, Problems,
     yaml::{self, Document},
@@ -116,6 +116,7 @@ struct Objects {
     bindings: Vec<Found<Binding>>,
     groups: Vec<Found<Group>>,
     members: Vec<Found<GroupMember>>,
+    providers: Vec<Found<AuthConfig>>,
     values: Vec<Value>,
 }
 
@@ -137,12 +138,13 @@ impl Objects {
                 }
                 (Some(MANAGEMENT), Some("Group")) => keep(&mut self.groups, file, document, problems),
                 (Some(MANAGEMENT), Some("GroupMember")) => keep(&mut self.members, file, document, problems),
+                (Some(MANAGEMENT), Some("AuthConfig")) => keep(&mut self.providers, file, document, problems),
                 (Some("v1"), Some("Secret")) => keep(&mut self.secrets, file, document, problems),
                 (None, _) => problems.push(Problem::field(file, &document, "apiVersion", "is missing")),
                 (_, None) => problems.push(Problem::field(file, &document, "kind", "is missing")),
                 (Some(version), Some(kind)) => {
-                    let expected = "expected User, Group, GroupMember, Token, Cluster or ClusterRoleTemplateBinding of \
-                                    `management.cattle.io/v3`, or Secret of `v1`";
+                    let expected = "expected User, Group, GroupMember, Token, AuthConfig, Cluster or \
+                                    ClusterRoleTemplateBinding of `management.cattle.io/v3`, or Secret of `v1`";
                     let message = format!("{expected}, found `{kind}` of `{version}`");
                     problems.push(Problem::field(file, &document, "kind", message));
                 }

@@ -99,6 +99,21 @@ pub fn group_principal(index: usize, principal: &str) -> Option<Flaw> {
     })
 }
 
+/// `metadata.name` of an AuthConfig, which begins the principals that the provider gives.
+pub fn provider_name(name: &str, local: bool) -> Option<Flaw> {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let message = if !name.bytes().all(inner) || name.len() > 40 {
+        format!("expected lower case letters and digits, at most 40: it begins principals; found `{name}`")
+    } else if ["x509", "system", "drover"].contains(&name) {
+        format!("`{name}` is reserved")
+    } else if (name == "local") != local {
+        "the provider of type `localConfig` is called `local`, and no other is".to_owned()
+    } else {
+        return None;
+    };
+    Some(Flaw::new("metadata.name", message))
+}
+
 /// The name of a Group, in `field`.
 pub fn group_name(field: &str, name: &str) -> Option<Flaw> {
     (!is_subdomain(name) || names::is_reserved(name))

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::{Peer, Refusal};
 use crate::{
-    identity::{Accounts, Identity, Presented, Unauthenticated, account::is_signed},
+    identity::{Accounts, Credential, Identity, Presented, Unauthenticated, account::is_signed},
     world::{TokenHash, World},
 };
 
@@ -62,7 +62,12 @@ pub fn authenticate(
         return Err(Refusal::ForeignOrigin);
     }
     match Identity::of(&presented, world, now) {
-        Ok(identity) => Ok(Authenticated { identity, presented, protocols }),
+        Ok(identity) => {
+            if let Credential::Token(token) = &identity.credential {
+                token.used.raise(now);
+            }
+            Ok(Authenticated { identity, presented, protocols })
+        }
         // What is no token of Drover's, and nothing that one of them was: a token that ended is not asked about elsewhere.
         Err(Unauthenticated::Unknown) => {
             let signed = token.as_ref().map(credential::Token::expose).filter(|token| is_signed(token));

@@ -274,7 +274,7 @@ impl Streams {
         let ids: Vec<u64> = {
             let open = self.lock();
             let mut ids = HashSet::new();
-            if touched.members {
+            if touched.members || touched.providers {
                 ids.extend(open.entries.keys());
             }
             ids.extend(touched.tokens.iter().filter_map(|hash| open.by_token.get(hash)).flatten());
@@ -299,9 +299,22 @@ impl Streams {
 
     /// Ends the streams whose credential has ended by `now`.
     pub fn expire(&self, now: Timestamp) {
-        let open = self.lock();
-        for (_, id) in open.expiries.range(..=(now, u64::MAX)) {
-            if let Some(entry) = open.entries.get(id) {
+        let mut open = self.lock();
+        let due: Vec<(Timestamp, u64)> = open.expiries.range(..=(now, u64::MAX)).copied().collect();
+        if due.is_empty() {
+            return;
+        }
+        let world = self.watch.load();
+        for (end, id) in due {
+            let Some(entry) = open.entries.get_mut(&id) else { continue };
+            // A session that is used ends later than it would have when the stream was opened.
+            let later =
+                Identity::of(&entry.basis.presented, &world, now).ok().and_then(|identity| identity.expires_at());
+            if let Some(later) = later.filter(|later| *later > now) {
+                entry.basis.expires_at = Some(later);
+                open.expiries.remove(&(end, id));
+                open.expiries.insert((later, id));
+            } else {
                 entry.signal.set(End::Revoked);
             }
         }

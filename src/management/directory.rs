@@ -16,7 +16,7 @@ use self::{
 };
 use super::{Contact, follow::follow};
 use crate::{
-    modules::{Binding, Cluster, Group, GroupMember, Kind, NAMESPACE, Token, User, UserAttribute},
+    modules::{AuthConfig, Binding, Cluster, Group, GroupMember, Kind, NAMESPACE, Token, User, UserAttribute},
     world::{Feed, input::Change},
 };
 
@@ -37,7 +37,15 @@ impl Directory {
         let has = |plural: &str| kinds.iter().any(|kind| kind.plural() == plural);
         let clusters = has("clusters");
         // Clusters have a second source: the Secrets with their kubeconfigs.
-        let tables = ["users", "userattributes", "groups", "groupmembers", "tokens", "clusterroletemplatebindings"];
+        let tables = [
+            "authconfigs",
+            "users",
+            "userattributes",
+            "groups",
+            "groupmembers",
+            "tokens",
+            "clusterroletemplatebindings",
+        ];
         let sources = tables.into_iter().chain(["clusters", "clusters"]).filter(|plural| has(plural)).count();
         let contact = Contact::new(sources);
         let joined = Joined::new(feed.clone(), local);
@@ -61,6 +69,7 @@ impl Directory {
                 }
             };
         }
+        table!(AuthConfig, Change::Provider, Change::Providers);
         table!(User, Change::User, Change::Users);
         table!(UserAttribute, Change::Attribute, Change::Attributes);
         table!(Group, Change::Group, Change::Groups);

@@ -120,6 +120,10 @@ impl Token {
                 group_principals: groups,
                 enabled: spec.enabled.unwrap_or(true),
                 expires_at,
+                provider: spec.auth_provider.as_deref().filter(|provider| !provider.is_empty()).map(Into::into),
+                salted: None,
+                idle: None,
+                last_used: None,
             }),
             Ok(_) => Err(flaws),
             Err(flaw) => {

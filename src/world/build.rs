@@ -8,12 +8,12 @@ use std::{
 use super::{
     TokenHash, Usage,
     input::{
-        AttributeInput, BindingInput, Change, ClusterInput, GroupInput, Inputs, MemberInput, Published, Subject,
-        TokenInput, UserInput,
+        AttributeInput, BindingInput, Change, ClusterInput, GroupInput, Inputs, MemberInput, ProviderInput, Published,
+        Subject, TokenInput, UserInput,
     },
     membership::{Graph, Member},
     names,
-    rows::{ClusterRow, Grant, Role, SubjectId, TokenRow, UserRow},
+    rows::{ClusterRow, Grant, LastUsed, Role, SubjectId, TokenRow, UserRow},
     snapshot::World,
 };
 
@@ -28,12 +28,14 @@ pub struct Touched {
     pub clusters: HashSet<Arc<str>>,
     /// Somebody is no longer in a group: whom it bears on is found by looking.
     pub members: bool,
+    /// A provider is no longer enabled: whom it bears on is found by looking.
+    pub providers: bool,
 }
 
 impl Touched {
     /// Whether nothing changed that an open stream was decided by.
     pub fn is_empty(&self) -> bool {
-        self.users.is_empty() && self.tokens.is_empty() && self.clusters.is_empty() && !self.members
+        self.users.is_empty() && self.tokens.is_empty() && self.clusters.is_empty() && !self.members && !self.providers
     }
 }
 
@@ -47,6 +49,8 @@ pub(super) struct Builder {
     stale: BTreeSet<Arc<str>>,
     touched: Touched,
     graph: Graph,
+    /// Whether a provider came, went or changed.
+    providers: bool,
 }
 
 #[derive(Debug, Default)]
@@ -67,6 +71,7 @@ type Bindings = BTreeMap<Arc<str>, (Arc<str>, Subject)>;
 impl Builder {
     /// Takes `inputs` as the whole truth of its source.
     pub(super) fn replace(&mut self, inputs: Inputs) {
+        self.change(Change::Providers(inputs.providers));
         self.change(Change::Attributes(inputs.attributes));
         self.change(Change::Groups(inputs.groups));
         self.change(Change::Members(inputs.members));
@@ -86,19 +91,21 @@ impl Builder {
             Change::Group(name, group) => self.group(&name, group.as_ref()),
             Change::Member(name, member) => self.member(&name, member),
             Change::Attribute(name, attribute) => self.attribute(&name, attribute),
+            Change::Provider(name, provider) => self.provider(&name, provider.as_ref()),
+            Change::Providers(providers) => self.providers(&providers),
             Change::Groups(groups) => self.groups(&groups),
             Change::Members(members) => self.members(members),
             Change::Attributes(attributes) => self.attributes(attributes),
             Change::Users(users) => {
                 let users: BTreeMap<_, _> = users.into_iter().map(|user| (Arc::clone(&user.name), user)).collect();
-                for name in differing(&self.fed.users, &users) {
+                for name in differing(&self.fed.users, &users, UserInput::eq) {
                     self.put_user(&name, users.get(&name));
                 }
                 self.fed.users = users;
             }
             Change::Tokens(tokens) => {
                 let tokens: BTreeMap<_, _> = tokens.into_iter().map(|token| (token.hash, token)).collect();
-                for hash in differing(&self.fed.tokens, &tokens) {
+                for hash in differing(&self.fed.tokens, &tokens, TokenInput::is_alike) {
                     self.put_token(hash, tokens.get(&hash));
                 }
                 self.fed.hashes = tokens.values().map(|token| (Arc::clone(&token.name), token.hash)).collect();
@@ -107,14 +114,14 @@ impl Builder {
             Change::Clusters(clusters) => {
                 let clusters: BTreeMap<_, _> =
                     clusters.into_iter().map(|cluster| (Arc::clone(&cluster.id), cluster)).collect();
-                self.stale.extend(differing(&self.fed.clusters, &clusters));
+                self.stale.extend(differing(&self.fed.clusters, &clusters, ClusterInput::eq));
                 self.fed.clusters = clusters;
             }
             Change::Bindings(bindings) => {
                 let home = |binding: &BindingInput| (Arc::clone(&binding.name), Arc::clone(&binding.cluster));
                 self.fed.homes = bindings.iter().map(home).collect();
                 let bindings = by_cluster(bindings);
-                self.stale.extend(differing(&self.fed.bindings, &bindings));
+                self.stale.extend(differing(&self.fed.bindings, &bindings, Bindings::eq));
                 self.fed.bindings = bindings;
             }
         }
@@ -133,7 +140,13 @@ impl Builder {
 
     fn token(&mut self, name: &Arc<str>, token: Option<TokenInput>) {
         let old = self.fed.hashes.get(name).copied();
-        if old.and_then(|hash| self.fed.tokens.get(&hash)) == token.as_ref() {
+        if let (Some(old), Some(token)) = (old.and_then(|hash| self.fed.tokens.get_mut(&hash)), &token)
+            && old.is_alike(token)
+        {
+            old.last_used = token.last_used;
+            if let (Some(row), Some(used)) = (self.world.tokens.get(&token.hash), token.last_used) {
+                row.used.raise(used);
+            }
             return;
         }
         // A hash that another object has by now is that object's.
@@ -224,6 +237,33 @@ impl Builder {
         }
     }
 
+    fn provider(&mut self, name: &Arc<str>, provider: Option<&ProviderInput>) {
+        let enabled = provider.map(|provider| provider.enabled);
+        let was = self.world.provider_is_enabled(name);
+        if self.world.providers.get(name).copied() == enabled {
+            return;
+        }
+        match enabled {
+            Some(enabled) => self.world.providers.insert_mut(Arc::clone(name), enabled),
+            None => {
+                self.world.providers.remove_mut(name);
+            }
+        }
+        self.providers = true;
+        self.touched.providers |= was && !self.world.provider_is_enabled(name);
+    }
+
+    fn providers(&mut self, providers: &[ProviderInput]) {
+        let mut gone: HashSet<Arc<str>> = self.world.providers.keys().cloned().collect();
+        for provider in providers {
+            gone.remove(&provider.name);
+            self.provider(&provider.name, Some(provider));
+        }
+        for name in &gone {
+            self.provider(name, None);
+        }
+    }
+
     fn member_of(&mut self, subject: &Subject) -> Member {
         Member { subject: self.intern(subject.clone()), group: matches!(subject, Subject::Group(_)) }
     }
@@ -269,7 +309,7 @@ impl Builder {
         }
         let (changed, shrunk) = self.graph.settle();
         self.touched.members = shrunk;
-        if self.touched.is_empty() && !changed {
+        if self.touched.is_empty() && !changed && !std::mem::take(&mut self.providers) {
             return None;
         }
         if changed {
@@ -322,6 +362,11 @@ impl Builder {
             self.world.tokens.remove_mut(&hash);
             return;
         };
+        let used = self.world.tokens.get(&hash).filter(|row| row.name == token.name);
+        let used = used.map_or_else(Arc::<LastUsed>::default, |row| Arc::clone(&row.used));
+        if let Some(last) = token.last_used {
+            used.raise(last);
+        }
         let groups = token
             .group_principals
             .iter()
@@ -337,6 +382,10 @@ impl Builder {
                 groups,
                 enabled: token.enabled,
                 expires_at: token.expires_at,
+                provider: token.provider.clone(),
+                salted: token.salted.clone(),
+                idle: token.idle,
+                used,
             }),
         );
     }
@@ -414,9 +463,10 @@ fn by_cluster(bindings: Vec<BindingInput>) -> BTreeMap<Arc<str>, Bindings> {
 }
 
 /// The keys whose values differ between two maps, or that only one of them has.
-fn differing<K: Ord + Clone, V: PartialEq>(old: &BTreeMap<K, V>, new: &BTreeMap<K, V>) -> Vec<K> {
+fn differing<K: Ord + Clone, V>(old: &BTreeMap<K, V>, new: &BTreeMap<K, V>, alike: fn(&V, &V) -> bool) -> Vec<K> {
     let gone = old.keys().filter(|key| !new.contains_key(*key));
-    let changed = new.iter().filter(|(key, value)| old.get(*key) != Some(*value)).map(|(key, _)| key);
+    let changed =
+        new.iter().filter(|(key, value)| !old.get(*key).is_some_and(|old| alike(old, value))).map(|(key, _)| key);
     gone.chain(changed).cloned().collect()
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The config folder and the watches of the management plane make the same values.
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
@@ -26,6 +26,8 @@ pub struct Inputs {
     pub members: Vec<MemberInput>,
     /// What providers said of users.
     pub attributes: Vec<AttributeInput>,
+    /// Providers of identities.
+    pub providers: Vec<ProviderInput>,
 }
 
 /// One change of a source: an object by its name, `None` where it is gone; or all objects of a kind as they are now.
@@ -45,6 +47,8 @@ pub enum Change {
     Member(Arc<str>, Option<MemberInput>),
     /// What providers said of a user, by its name.
     Attribute(Arc<str>, Option<AttributeInput>),
+    /// A provider, by [`ProviderInput::name`].
+    Provider(Arc<str>, Option<ProviderInput>),
     /// All users.
     Users(Vec<UserInput>),
     /// All tokens.
@@ -59,6 +63,8 @@ pub enum Change {
     Members(Vec<MemberInput>),
     /// All that providers said of users.
     Attributes(Vec<AttributeInput>),
+    /// All providers.
+    Providers(Vec<ProviderInput>),
 }
 
 /// A `User` of `management.cattle.io/v3`.
@@ -97,6 +103,21 @@ pub struct TokenInput {
     pub enabled: bool,
     /// No request is let through from this moment on.
     pub expires_at: Option<Timestamp>,
+    /// The provider that its user signed in with.
+    pub provider: Option<Arc<str>>,
+    /// A salted hash of Rancher's, as it stands in the object: the token is found by its name, as [`TokenHash::salted`].
+    pub salted: Option<Arc<str>>,
+    /// So long it may be unused.
+    pub idle: Option<Duration>,
+    /// When it was last used as far as its object says, or made.
+    pub last_used: Option<Timestamp>,
+}
+
+impl TokenInput {
+    /// Whether a request would see no difference: when a token was last used is in no row.
+    pub fn is_alike(&self, other: &Self) -> bool {
+        Self { last_used: None, ..self.clone() } == Self { last_used: None, ..other.clone() }
+    }
 }
 
 /// A `Cluster` of `management.cattle.io/v3`.
@@ -167,6 +188,15 @@ pub struct AttributeInput {
     pub user: Arc<str>,
     /// Principals of the groups that its providers say it is in.
     pub group_principals: Vec<Arc<str>>,
+}
+
+/// An `AuthConfig` of `management.cattle.io/v3`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderInput {
+    /// `metadata.name`.
+    pub name: Arc<str>,
+    /// Whether credentials that came from it are taken.
+    pub enabled: bool,
 }
 
 /// What begins the principal of a group of Drover's own.
@@ -366,6 +396,10 @@ pub(crate) mod testing {
             group_principals: vec![],
             enabled: true,
             expires_at: None,
+            provider: None,
+            salted: None,
+            idle: None,
+            last_used: None,
         }
     }
 

@@ -1,6 +1,12 @@
 //! The rows of the world: compact, immutable, shared by every generation that did not change them.
 
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use jiff::Timestamp;
 
@@ -52,6 +58,47 @@ pub struct TokenRow {
     pub enabled: bool,
     /// It ends at this moment.
     pub expires_at: Option<Timestamp>,
+    /// The provider that its user signed in with.
+    pub provider: Option<Arc<str>>,
+    /// A salted hash of Rancher's: until somebody has shown the token, nobody knows the hash that it is found by.
+    pub salted: Option<Arc<str>>,
+    /// So long it may be unused.
+    pub idle: Option<Duration>,
+    /// When it was last used.
+    pub used: Arc<LastUsed>,
+}
+
+/// When a token was last used: in seconds, so that it costs a request one look and rarely a write.
+#[derive(Debug, Default)]
+pub struct LastUsed(AtomicI64);
+
+impl LastUsed {
+    /// Takes note of a use at `now`.
+    pub fn raise(&self, now: Timestamp) {
+        let now = now.as_second();
+        // A plain store is enough: requests at once write the same second, or one apart.
+        if self.0.load(Ordering::Relaxed) < now {
+            self.0.store(now, Ordering::Relaxed);
+        }
+    }
+
+    /// The last use; `None` where there was none.
+    pub fn get(&self) -> Option<Timestamp> {
+        let second = self.0.load(Ordering::Relaxed);
+        if second == 0 { None } else { Timestamp::from_second(second).ok() }
+    }
+}
+
+impl TokenRow {
+    /// When it ends by itself, unless it is used meanwhile.
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        let Some(idle) = self.idle else { return self.expires_at };
+        let idle = self.used.get().and_then(|used| used.checked_add(idle).ok());
+        match (self.expires_at, idle) {
+            (Some(end), Some(idle)) => Some(end.min(idle)),
+            (end, idle) => end.or(idle),
+        }
+    }
 }
 
 /// A cluster as a request sees it.

@@ -23,6 +23,8 @@ pub struct World {
     /// User principals to user names: how a client certificate finds its User.
     pub(super) principals: HashTrieMapSync<Arc<str>, Arc<str>>,
     pub(super) membership: Membership,
+    /// Providers by name, and whether they are enabled.
+    pub(super) providers: HashTrieMapSync<Arc<str>, bool>,
 }
 
 impl World {
@@ -66,6 +68,11 @@ impl World {
     /// All users, in no order.
     pub fn users(&self) -> impl Iterator<Item = &Arc<UserRow>> {
         self.users.values()
+    }
+
+    /// Whether credentials of this provider are taken: it is there and enabled. Local users need none.
+    pub fn provider_is_enabled(&self, name: &str) -> bool {
+        self.providers.get(name).copied().unwrap_or(name == "local")
     }
 
     /// Who is in which group.

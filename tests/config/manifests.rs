@@ -72,7 +72,7 @@ fn an_unknown_field_and_a_wrong_type_are_told_by_line() {
         "username: expected a text (in quotes where it looks like something else), found `7`",
     );
     tells(&broken("  name: u-alice", "  nam: u-alice"), "metadata.nam: unknown field");
-    tells(&broken("kind: User", "kind: Person"), "kind: expected User, Group, GroupMember, Token, Cluster");
+    tells(&broken("kind: User", "kind: Person"), "kind: expected User, Group, GroupMember, Token, AuthConfig, Cluster");
     tells(&broken("kind: User\n", ""), "kind: is missing");
 }
 

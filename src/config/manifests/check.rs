@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     Found, Objects,
-    form::{Binding, Group, GroupMember, LimitsForm, Metadata, SecretForm, Token, User},
+    form::{AuthConfig, Binding, Group, GroupMember, LimitsForm, Metadata, SecretForm, Token, User},
 };
 use crate::{
     config::{
@@ -20,7 +20,8 @@ use crate::{
     world::{
         MAX_DEPTH, TokenHash,
         input::{
-            BindingInput, GroupInput, Inputs, LOCAL_GROUP, LimitsInput, MemberInput, Subject, TokenInput, UserInput,
+            BindingInput, GroupInput, Inputs, LOCAL_GROUP, LimitsInput, MemberInput, ProviderInput, Subject,
+            TokenInput, UserInput,
         },
         names,
     },
@@ -49,12 +50,14 @@ pub(super) fn inputs(objects: &Objects, problems: &mut Problems) -> (Inputs, BTr
     check.unique("ClusterRoleTemplateBinding", &objects.bindings, binding_name);
     check.unique("Group", &objects.groups, |group| key(&group.metadata));
     check.unique("GroupMember", &objects.members, |member| key(&member.metadata));
+    check.unique("AuthConfig", &objects.providers, |provider| key(&provider.metadata));
     check.nesting();
     let inputs = Inputs {
         users: check.users(),
         groups: objects.groups.iter().map(|group| check.group(group)).collect(),
         members: objects.members.iter().map(|member| check.member(member)).collect(),
         attributes: Vec::new(),
+        providers: objects.providers.iter().map(|provider| check.provider(provider)).collect(),
         tokens: objects.tokens.iter().filter_map(|token| check.token(token)).collect(),
         clusters: objects.clusters.iter().filter_map(|cluster| check.cluster(cluster)).collect(),
         bindings: objects.bindings.iter().filter_map(|binding| check.binding(binding)).collect(),
@@ -188,6 +191,13 @@ impl Check<'_> {
         MemberInput { name: metadata.name.as_str().into(), group: group_name.as_str().into(), member }
     }
 
+    fn provider(&mut self, found: &Found<AuthConfig>) -> ProviderInput {
+        let AuthConfig { metadata, type_, enabled } = &found.object;
+        self.metadata(found, metadata, false);
+        self.flaw(found, rules::provider_name(&metadata.name, type_ == "localConfig"));
+        ProviderInput { name: metadata.name.as_str().into(), enabled: *enabled }
+    }
+
     /// No group is in itself, and none is nested deeper than memberships reach.
     fn nesting(&mut self) {
         let own = self.objects.groups.iter().flat_map(|found| {
@@ -245,6 +255,10 @@ impl Check<'_> {
             group_principals: token.group_principals.iter().map(|principal| principal.0.as_str().into()).collect(),
             enabled: token.enabled.unwrap_or(true),
             expires_at,
+            provider: token.auth_provider.as_deref().filter(|provider| !provider.is_empty()).map(Into::into),
+            salted: None,
+            idle: None,
+            last_used: None,
         })
     }
 

@@ -118,8 +118,8 @@ pub(super) struct Token {
     pub group_principals: Vec<Principal>,
     #[serde(default, rename = "description")]
     _description: Option<String>,
-    #[serde(default, rename = "authProvider")]
-    _auth_provider: Option<String>,
+    #[serde(default)]
+    pub auth_provider: Option<String>,
     #[serde(default, rename = "userPrincipal")]
     _user_principal: Option<IgnoredAny>,
     #[serde(default, rename = "providerInfo")]
@@ -132,6 +132,17 @@ pub(super) struct Token {
     _expired: Option<IgnoredAny>,
     #[serde(default, rename = "current")]
     _current: Option<IgnoredAny>,
+}
+
+/// `AuthConfig`: what the folder itself looks at. The management plane reads the rest, which depends on the type.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct AuthConfig {
+    pub metadata: Metadata,
+    #[serde(rename = "type")]
+    pub type_: String,
+    #[serde(default)]
+    pub enabled: bool,
 }
 
 /// A principal: its name, or an object of Rancher's `Principal` whose `metadata.name` it is.
