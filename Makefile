@@ -41,7 +41,8 @@ deny:
 	@command -v cargo-deny >/dev/null || cargo install --locked --quiet cargo-deny
 	cargo deny --locked --log-level error check bans licenses sources
 
-servers: ## builds and caches the real servers that the tests use
+servers: ## builds and caches the real servers that the tests use, and installs Debian's
+	@crates/kit/servers/packages.sh
 	@$(SERVERS)
 
 bench: ## the tables of docs/performance.md, beside Envoy, nginx, HAProxy, pingora-proxy, and etcd with kube-apiserver
