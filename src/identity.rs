@@ -3,6 +3,7 @@
 pub mod account;
 pub mod certificate;
 pub mod provider;
+pub mod providers;
 
 use std::sync::Arc;
 

@@ -2,7 +2,7 @@
 //!
 //! A module is switched off in the server's file (`modules`). `docs/add-a-kind.md` shows how a kind comes into one.
 
-mod auth_configs;
+pub mod auth_configs;
 mod clusters;
 mod groups;
 mod kind;

@@ -1,8 +1,9 @@
 //! Providers: where people are known, and who of them may sign in.
 
 mod jwt;
+pub mod ldap;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use apimachinery::field::FieldError;
 use futures_util::future::BoxFuture;
@@ -277,6 +278,12 @@ impl AuthConfig {
         }
         if let Some(time) = spec.connection_timeout.filter(|time| !(100..=60_000).contains(time)) {
             flaws.push(Flaw::new("connectionTimeout", format!("expected 100 to 60000 milliseconds, found `{time}`")));
+        }
+        match spec.type_ {
+            AuthConfigType::ActiveDirectory | AuthConfigType::OpenLdap | AuthConfigType::FreeIpa => {
+                flaws.extend(ldap::settings(spec, &BTreeMap::new()).err().unwrap_or_default());
+            }
+            _ => {}
         }
         flaws
     }

@@ -1,0 +1,7 @@
+//! Directories.
+
+mod bad_servers;
+mod people;
+mod scene;
+mod servers;
+mod sizes;
