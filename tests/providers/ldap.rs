@@ -1,5 +1,6 @@
 //! Directories.
 
+mod active_directory;
 mod bad_servers;
 mod people;
 mod scene;

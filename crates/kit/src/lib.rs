@@ -9,7 +9,7 @@
 //! | [`cluster`] | a real Kubernetes cluster: etcd, kube-apiserver, kube-controller-manager, kwok |
 //! | [`gateway`] | the real `drover serve` before clusters, with its config folder |
 //! | [`kubectl`] | the real kubectl, with a home of its own |
-//! | [`slapd`] | a real OpenLDAP server |
+//! | [`slapd`], [`samba`] | a real OpenLDAP server; a real Active Directory |
 //! | [`client`] | HTTP/1.1, HTTP/2 and raw TLS connections |
 //! | [`tls`] | authorities and certificates, good and bad |
 //! | [`servers`], [`process`], [`wait`] | what the others are made of |
@@ -29,6 +29,7 @@ pub mod fake;
 pub mod gateway;
 pub mod kubectl;
 pub mod process;
+pub mod samba;
 pub mod servers;
 pub mod slapd;
 pub mod tls;
