@@ -1,3 +1,7 @@
 //! Providers: each a place where people are known, behind [`Provider`](super::provider::Provider).
 
+pub mod http;
+pub mod issuer;
 pub mod ldap;
+pub mod oauth;
+pub mod oidc;

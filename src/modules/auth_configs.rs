@@ -1,9 +1,11 @@
 //! Providers: where people are known, and who of them may sign in.
 
+mod fields;
 mod jwt;
 pub mod ldap;
+pub mod oidc;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use apimachinery::field::FieldError;
 use futures_util::future::BoxFuture;
@@ -279,14 +281,39 @@ impl AuthConfig {
         if let Some(time) = spec.connection_timeout.filter(|time| !(100..=60_000).contains(time)) {
             flaws.push(Flaw::new("connectionTimeout", format!("expected 100 to 60000 milliseconds, found `{time}`")));
         }
-        match spec.type_ {
+        flaws.extend(fields::foreign(spec));
+        let mut own = match spec.type_ {
             AuthConfigType::ActiveDirectory | AuthConfigType::OpenLdap | AuthConfigType::FreeIpa => {
-                flaws.extend(ldap::settings(spec, &BTreeMap::new()).err().unwrap_or_default());
+                ldap::settings(spec, &BTreeMap::new()).err().unwrap_or_default()
             }
-            _ => {}
-        }
+            AuthConfigType::GenericOidc | AuthConfigType::KeycloakOidc => {
+                oidc::settings(spec, &BTreeMap::new()).err().unwrap_or_default()
+            }
+            _ => Vec::new(),
+        };
+        // One that is off may be incomplete.
+        own.retain(|flaw| spec.enabled || !flaw.message.starts_with(MISSING));
+        flaws.extend(own);
         flaws
     }
+}
+
+/// What is said of a field that must be there.
+const MISSING: &str = "is missing";
+
+/// The value of a field that must be there.
+fn required<'a>(field: &str, value: Option<&'a str>, flaws: &mut Vec<Flaw>) -> &'a str {
+    let value = value.unwrap_or_default();
+    if value.is_empty() {
+        flaws.push(Flaw::new(field, MISSING));
+    }
+    value
+}
+
+/// What one call to a provider may take.
+fn connection_timeout(spec: &AuthConfigSpec) -> Duration {
+    let time = spec.connection_timeout.and_then(|time| u64::try_from(time).ok());
+    Duration::from_millis(time.unwrap_or(5_000))
 }
 
 /// The name of a Secret in `drover-system:<name>`.

@@ -10,6 +10,7 @@ mod admission;
 mod ast;
 mod authority;
 mod check;
+pub mod claims;
 mod correlate;
 mod cost;
 mod escape;

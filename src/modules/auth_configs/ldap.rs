@@ -63,7 +63,6 @@ pub fn settings(
         _ => (Flavor::OpenLdap, OPEN_LDAP),
     };
     let mut reader = Reader { flaws: Vec::new() };
-    reader.foreign(spec, flavor);
     let security = reader.security(spec);
     let settings = Settings {
         flavor,
@@ -89,33 +88,6 @@ struct Reader {
 impl Reader {
     fn flaw(&mut self, field: &str, message: impl Into<String>) {
         self.flaws.push(Flaw::new(field, message));
-    }
-
-    /// Fields of other types.
-    fn foreign(&mut self, spec: &AuthConfigSpec, flavor: Flavor) {
-        let active_directory = flavor == Flavor::ActiveDirectory;
-        let set = [
-            ("hostname", spec.hostname.is_some()),
-            ("clientId", spec.client_id.is_some()),
-            ("clientSecret", spec.client_secret.is_some()),
-            ("issuer", spec.issuer.is_some()),
-            ("scope", spec.scope.is_some()),
-            ("authEndpoint", spec.auth_endpoint.is_some()),
-            ("tokenEndpoint", spec.token_endpoint.is_some()),
-            ("jwksUrl", spec.jwks_url.is_some()),
-            ("userInfoEndpoint", spec.user_info_endpoint.is_some()),
-            ("endSessionEndpoint", spec.end_session_endpoint.is_some()),
-            ("groupsClaim", spec.groups_claim.is_some()),
-            ("nameClaim", spec.name_claim.is_some()),
-            ("emailClaim", spec.email_claim.is_some()),
-            ("jwt", spec.jwt.is_some()),
-            ("serviceAccountDistinguishedName", active_directory && spec.service_account_distinguished_name.is_some()),
-            ("serviceAccountUsername", !active_directory && spec.service_account_username.is_some()),
-            ("defaultLoginDomain", !active_directory && spec.default_login_domain.is_some()),
-        ];
-        for (field, _) in set.into_iter().filter(|(_, set)| *set) {
-            self.flaw(field, "is not a field of this type");
-        }
     }
 
     /// T6: a password goes over the network in plain text only where somebody wants that.
@@ -327,21 +299,19 @@ mod tests {
     #[test]
     fn a_flaw_names_its_field() {
         type Change = fn(&mut AuthConfigSpec);
-        let changes: [(&str, Change); 14] = [
+        let changes: [(&str, Change); 12] = [
             ("servers", |spec| spec.servers.clear()),
             ("servers[0]", |spec| spec.servers = vec!["ldaps://dc1.example.org".into()]),
             ("port", |spec| spec.port = Some(0)),
             ("port", |spec| spec.port = Some(65_536)),
             ("certificate", |spec| spec.certificate = Some("no PEM".into())),
             ("serviceAccountDistinguishedName", |spec| spec.service_account_distinguished_name = None),
-            ("serviceAccountUsername", |spec| spec.service_account_username = Some("drover".into())),
             ("userSearchBase", |spec| spec.user_search_base = Some("people".into())),
             ("groupSearchBase", |spec| spec.group_search_base = Some("groups".into())),
             ("userSearchFilter", |spec| spec.user_search_filter = Some("(a=b)(c=d)".into())),
             ("userLoginAttribute", |spec| spec.user_login_attribute = Some("uid=*)(a".into())),
             ("userSearchAttribute", |spec| spec.user_search_attribute = Some("uid|(sn".into())),
             ("groupDNAttribute", |spec| spec.group_dn_attribute = Some("entry DN".into())),
-            ("issuer", |spec| spec.issuer = Some("https://id.example.org".into())),
         ];
         for (field, change) in changes {
             let mut spec = valid(AuthConfigType::OpenLdap);
