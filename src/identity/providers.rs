@@ -2,6 +2,7 @@
 
 pub mod http;
 pub mod issuer;
+pub mod jwt;
 pub mod ldap;
 pub mod oauth;
 pub mod oidc;

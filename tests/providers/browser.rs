@@ -6,6 +6,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use drover::{
     config::address,
     identity::{
@@ -16,8 +17,9 @@ use drover::{
 };
 use http::{
     Request, Response,
-    header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE},
+    header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE},
 };
+use kit::oidc::{CLIENT, SECRET};
 
 /// Where the providers of these tests send browsers back to.
 pub const REDIRECT: &str = "https://drover.example.org/v1/login/callback";
@@ -93,6 +95,23 @@ impl Browser {
             answer = self.go(&url, Some(form.finish())).await;
         }
         panic!("five forms and no end");
+    }
+
+    /// Exchanges what was brought back for an ID token, as the client itself.
+    pub async fn exchange(&self, arrival: &Arrival, departure: &Departure) -> String {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("grant_type", "authorization_code")
+            .append_pair("code", &arrival.0["code"])
+            .append_pair("redirect_uri", REDIRECT)
+            .append_pair("code_verifier", departure.verifier.expose());
+        let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+        let basic = STANDARD.encode(format!("{}:{}", encoded(CLIENT), encoded(SECRET)));
+        let request = Request::post(format!("{}/token", self.site))
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(AUTHORIZATION, format!("Basic {basic}"));
+        let answer = self.http.send(request.body(form.finish().into_bytes()).unwrap()).await.unwrap();
+        let tokens: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();
+        tokens["id_token"].as_str().unwrap_or_else(|| panic!("no ID token in {tokens}")).to_owned()
     }
 
     async fn go(&mut self, url: &str, form: Option<String>) -> Place {

@@ -9,5 +9,6 @@
 )]
 
 mod browser;
+mod jwt;
 mod ldap;
 mod oidc;

@@ -222,6 +222,11 @@ impl Oidc {
 
     fn oauth(&self, metadata: &Metadata) -> Result<Oauth<'_>, ProviderError> {
         let Settings { client_id, client_secret, client_secret_name, .. } = &self.settings;
+        if client_id.is_empty() {
+            return Err(
+                self.error("`clientId` is not set: it takes ID tokens as bearer credentials, and nobody signs in")
+            );
+        }
         if let (Some(name), None) = (client_secret_name, client_secret) {
             return Err(self.error(format_args!("the Secret `{name}` with the key `clientsecret` is missing")));
         }

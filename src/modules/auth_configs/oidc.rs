@@ -8,6 +8,7 @@ use crate::{
     identity::providers::{
         http::{is_https_url, roots},
         issuer::Endpoints,
+        jwt::Configured,
         oidc::{Names, Settings},
     },
     secret::Secret,
@@ -23,7 +24,12 @@ pub fn settings(
 ) -> Result<Settings, Vec<Flaw>> {
     let mut flaws = Vec::new();
     let issuer = required("issuer", spec.issuer.as_deref(), &mut flaws);
-    let client_id = required("clientId", spec.client_id.as_deref(), &mut flaws);
+    // With `jwt` a provider may be there for nothing else.
+    let client_id = match (&spec.client_id, &spec.jwt) {
+        (None, Some(_)) => "",
+        (client_id, _) => required("clientId", client_id.as_deref(), &mut flaws),
+    };
+    flaws.extend(spec.jwt.as_ref().and_then(|jwt| jwt.rules().err()).unwrap_or_default());
     let endpoints = Endpoints {
         authorization: spec.auth_endpoint.clone(),
         token: spec.token_endpoint.clone(),
@@ -70,4 +76,65 @@ pub fn settings(
         certificate: spec.certificate.clone(),
         timeout: connection_timeout(spec),
     })
+}
+
+/// How ID tokens of the provider `name` are taken as bearer credentials; `None` where they are not.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn id_tokens(name: &str, spec: &AuthConfigSpec) -> Result<Option<Configured>, Vec<Flaw>> {
+    let Some(jwt) = &spec.jwt else { return Ok(None) };
+    let Settings { issuer, endpoints, certificate, timeout, .. } = settings(spec, &BTreeMap::new())?;
+    Ok(Some(Configured { provider: name.into(), issuer, endpoints, certificate, timeout, rules: jwt.rules()? }))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::{AuthConfigSpec, id_tokens, settings};
+
+    fn spec(fields: &Value) -> AuthConfigSpec {
+        let mut spec = json!({"type": "genericOIDCConfig", "issuer": "https://idp", "clientId": "drover"});
+        spec.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        serde_json::from_value(spec).unwrap()
+    }
+
+    fn fields(fields: &Value) -> Vec<String> {
+        let flaws = settings(&spec(fields), &[].into()).err().unwrap_or_default();
+        flaws.into_iter().map(|flaw| flaw.field).collect()
+    }
+
+    #[test]
+    fn an_issuer_and_a_client_are_enough() {
+        let settings = settings(&spec(&json!({})), &[].into()).unwrap();
+        assert_eq!((settings.scopes.join(" "), &*settings.names.groups), ("profile email".to_owned(), "groups"));
+        assert_eq!(settings.timeout.as_millis(), 5_000);
+    }
+
+    #[test]
+    fn a_flaw_names_its_field() {
+        for (field, value) in [
+            ("issuer", json!("http://idp")),
+            ("issuer", json!("https://idp?tenant=1")),
+            ("issuer", json!("")),
+            ("clientId", json!("")),
+            ("tokenEndpoint", json!("http://idp/token")),
+            ("certificate", json!("no PEM")),
+            ("scope", json!("a \"b")),
+            ("groupsClaim", json!("")),
+        ] {
+            assert_eq!(fields(&json!({ field: value })), [field]);
+        }
+        assert_eq!(fields(&json!({"jwt": {"audiences": []}})), ["jwt.audiences"]);
+    }
+
+    #[test]
+    fn a_provider_of_bearer_tokens_alone_needs_no_client() {
+        let ci = json!({"clientId": null, "jwt": {"audiences": ["drover"]}});
+        assert_eq!(fields(&ci), Vec::<String>::new());
+        assert_eq!(&*id_tokens("ci", &spec(&ci)).unwrap().unwrap().provider, "ci");
+        assert_eq!(fields(&json!({"clientId": null})), ["clientId"]);
+        assert_eq!(id_tokens("corp", &spec(&json!({}))).unwrap(), None);
+    }
 }

@@ -28,7 +28,10 @@ impl Names {
     }
 
     /// The person that claims are about.
-    pub(super) fn person(
+    ///
+    /// # Errors
+    /// They say of nobody.
+    pub fn person(
         &self,
         provider: &str,
         claims: &Claims,
