@@ -7,7 +7,7 @@ use std::{fmt, sync::Arc};
 
 use futures_util::future::BoxFuture;
 
-use crate::secret::Secret;
+use crate::{secret::Secret, world::input::is_group_of};
 
 /// Groups of one person that are taken; a directory that names more has a filter missing.
 pub const MAX_GROUPS: usize = 5_000;
@@ -16,7 +16,8 @@ pub const MAX_PRINCIPAL: usize = 1024;
 
 /// A place where people are known.
 pub trait Provider: fmt::Debug + Send + Sync {
-    /// The name of its `AuthConfig`, which begins its principals: `<name>_user://<id>`, `<name>_group://<id>`.
+    /// The name of its `AuthConfig`, which begins its principals: `<name>_user://<id>`, `<name>_group://<id>` (GitHub also has
+    /// `<name>_org://<id>` and `<name>_team://<id>`).
     fn name(&self) -> &str;
 
     /// What a sign-in begins with.
@@ -248,12 +249,13 @@ impl Person {
     /// A principal that cannot be a user of `provider`'s.
     pub fn checked(mut self, provider: &str) -> Result<Self, ProviderError> {
         let user = format!("{provider}_user://");
-        if !is_clean(&self.principal.id, &user) {
-            let id: String = self.principal.id.chars().take(80).collect();
+        let id = &self.principal.id;
+        if id.strip_prefix(&user).is_none_or(str::is_empty) || !is_plain(id) {
+            let id: String = id.chars().take(80).collect();
             return Err(ProviderError::new(provider, format!("`{}` cannot be the id of a person", id.escape_debug())));
         }
-        let group = format!("{provider}_group://");
-        self.groups.retain(|one| one.kind == PrincipalKind::Group && is_clean(&one.id, &group));
+        self.groups
+            .retain(|one| one.kind == PrincipalKind::Group && is_group_of(provider, &one.id) && is_plain(&one.id));
         self.groups.sort_unstable();
         self.groups.dedup_by(|one, other| one.id == other.id);
         if self.groups.len() > MAX_GROUPS {
@@ -274,9 +276,9 @@ impl Person {
     }
 }
 
-/// Whether `id` is `prefix` and something, in no more than one line of bounded length.
-fn is_clean(id: &str, prefix: &str) -> bool {
-    id.len() <= MAX_PRINCIPAL && id.len() > prefix.len() && id.starts_with(prefix) && !id.chars().any(char::is_control)
+/// Whether a principal is no more than one line of bounded length.
+fn is_plain(id: &str) -> bool {
+    id.len() <= MAX_PRINCIPAL && !id.chars().any(char::is_control)
 }
 
 /// A text for people, in one line.
@@ -314,11 +316,13 @@ mod tests {
             group("corp_group://a\r\nImpersonate-User: admin"),
             group(&long),
             group("corp_group://system:masters"),
+            group("corp_org://7"),
+            group("corp_orgs://7"),
         ];
         let taken = person("corp_user://ann", groups.clone()).checked("corp").unwrap();
         let ids: Vec<&str> = taken.groups.iter().map(|group| &*group.id).collect();
         // As a principal it is a name like any other: it matches only a binding of this very principal.
-        assert_eq!(ids, ["corp_group://system:masters"]);
+        assert_eq!(ids, ["corp_group://system:masters", "corp_org://7"]);
         assert_eq!(taken.principal.display_name, "AnnExample");
 
         groups.extend((0..6_000).map(|n| group(&format!("corp_group://{n}"))));

@@ -1,5 +1,6 @@
 //! Providers: each a place where people are known, behind [`Provider`](super::provider::Provider).
 
+pub mod github;
 pub mod http;
 pub mod issuer;
 pub mod jwt;

@@ -1,6 +1,7 @@
 //! Providers: where people are known, and who of them may sign in.
 
 mod fields;
+pub mod github;
 mod jwt;
 pub mod ldap;
 pub mod oidc;
@@ -289,7 +290,8 @@ impl AuthConfig {
             AuthConfigType::GenericOidc | AuthConfigType::KeycloakOidc => {
                 oidc::settings(spec, &BTreeMap::new()).err().unwrap_or_default()
             }
-            _ => Vec::new(),
+            AuthConfigType::Github => github::settings(spec, &BTreeMap::new()).err().unwrap_or_default(),
+            AuthConfigType::Local => Vec::new(),
         };
         // One that is off may be incomplete.
         own.retain(|flaw| spec.enabled || !flaw.message.starts_with(MISSING));

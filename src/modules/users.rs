@@ -13,7 +13,7 @@ use super::{Binding, Change, Context, GROUP, GroupMember, Kind, Limits, Managed,
 use crate::{
     config::rules::{self, Flaw},
     controller::{Conditions, GenericController, Lifecycle, WithLifecycle},
-    world::input::{AttributeInput, UserInput},
+    world::input::{AttributeInput, UserInput, is_group_of},
 };
 
 /// The module of users.
@@ -118,7 +118,7 @@ impl UserAttribute {
                 let field = format!("groupPrincipals[{provider}].items[{index}]");
                 match kind::principal(item) {
                     // What one provider says counts for its own groups alone.
-                    Some(group) if group.starts_with(&format!("{provider}_group://")) && provider != "local" => {
+                    Some(group) if is_group_of(provider, group) && provider != "local" => {
                         group_principals.push(Arc::from(group));
                     }
                     _ => {

@@ -204,14 +204,26 @@ pub const LOCAL_GROUP: &str = "local_group://";
 
 impl Subject {
     /// Whom a principal stands for: `local_group://<name>` is a group of Drover's own, `<provider>_group://<id>` one of a
-    /// provider, all else a user.
+    /// provider, as are GitHub's `_org` and `_team`; all else is a user.
     pub fn of_principal(principal: &str) -> Self {
         match principal.split_once("://") {
             Some(("local_group", name)) => Self::Group(name.into()),
-            Some((provider, _)) if provider.ends_with("_group") => Self::GroupPrincipal(principal.into()),
+            Some((provider, _)) if GROUP_KINDS.iter().any(|kind| provider.ends_with(kind)) => {
+                Self::GroupPrincipal(principal.into())
+            }
             _ => Self::UserPrincipal(principal.into()),
         }
     }
+}
+
+/// What ends the first part of a group's principal: GitHub's organisations and teams are groups too, in Rancher's names.
+const GROUP_KINDS: [&str; 3] = ["_group", "_org", "_team"];
+
+/// Whether a principal is that of a group of `provider`.
+pub fn is_group_of(provider: &str, principal: &str) -> bool {
+    principal.split_once("://").is_some_and(|(kind, id)| {
+        kind.strip_prefix(provider).is_some_and(|kind| GROUP_KINDS.contains(&kind)) && !id.is_empty()
+    })
 }
 
 /// Limits of a user or a cluster; `None` takes the server's default.
@@ -439,5 +451,30 @@ pub(crate) mod testing {
     /// Everything is published.
     pub(crate) fn open() -> Published {
         Published { users: Names::Any, groups: Names::Any, uids: true, extras: Names::Any, administrator: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Subject, is_group_of};
+
+    #[test]
+    fn a_principal_says_whether_it_is_a_user_or_a_group() {
+        for group in ["corp_group://dev", "github_org://9343010", "github_team://1"] {
+            assert_eq!(Subject::of_principal(group), Subject::GroupPrincipal(group.into()));
+        }
+        for user in ["corp_user://dev", "local://u-1", "github_user://_org://1"] {
+            assert_eq!(Subject::of_principal(user), Subject::UserPrincipal(user.into()));
+        }
+        assert_eq!(Subject::of_principal("local_group://dev"), Subject::Group("dev".into()));
+    }
+
+    #[test]
+    fn a_group_is_of_one_provider() {
+        assert!(is_group_of("github", "github_org://1") && is_group_of("github", "github_group://1"));
+        for other in ["github2_org://1", "github_user://1", "github_org://", "github_orgs://1", "github", "hub_org://1"]
+        {
+            assert!(!is_group_of("github", other), "{other}");
+        }
     }
 }

@@ -91,7 +91,8 @@ impl Browser {
             if let Some(token) = between(&html, "name=\"xsrf\" value=\"", "\"") {
                 form.append_pair("xsrf", token).append_pair("logout", "yes");
             }
-            let url = if action.starts_with('/') { format!("{}{action}", self.site) } else { action.to_owned() };
+            let action = action.replace("&amp;", "&");
+            let url = if action.starts_with('/') { format!("{}{action}", self.site) } else { action };
             answer = self.go(&url, Some(form.finish())).await;
         }
         panic!("five forms and no end");

@@ -9,6 +9,7 @@
 )]
 
 mod browser;
+mod github;
 mod jwt;
 mod ldap;
 mod oidc;

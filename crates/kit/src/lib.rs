@@ -8,6 +8,7 @@
 //! | [`fake`] | an apiserver that records what it got, answers as told and misbehaves in every way |
 //! | [`cluster`] | a real Kubernetes cluster: etcd, kube-apiserver, kube-controller-manager, kwok |
 //! | [`gateway`] | the real `drover serve` before clusters, with its config folder |
+//! | [`github`] | GitHub Enterprise as its documents describe it |
 //! | [`oidc`] | a real OpenID provider, with the accounts and keys that a test wants |
 //! | [`kubectl`] | the real kubectl, with a home of its own |
 //! | [`slapd`], [`samba`] | a real OpenLDAP server; a real Active Directory |
@@ -28,6 +29,7 @@ pub mod client;
 pub mod cluster;
 pub mod fake;
 pub mod gateway;
+pub mod github;
 pub mod kubectl;
 pub mod oidc;
 pub mod process;
