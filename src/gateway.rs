@@ -26,7 +26,9 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderMap, HeaderValue};
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use hyper::body::Incoming;
 
 pub use body::Body;
 pub use refusal::Refusal;
@@ -38,6 +40,12 @@ use crate::{
     world::Watch,
 };
 
+/// Pages of Drover's own beside health: sign-in, sessions, tokens.
+pub trait Pages: std::fmt::Debug + Send + Sync {
+    /// The answer to a request for one, also where there is none of that path.
+    fn answer(&self, peer: &Arc<Peer>, request: Request<Incoming>) -> BoxFuture<'static, Response<Body>>;
+}
+
 /// What all workers share.
 #[derive(Debug)]
 pub struct Gateway {
@@ -47,6 +55,8 @@ pub struct Gateway {
     pub clusters: Registry,
     /// Who knows the service accounts of the management plane, where that is in this process.
     pub accounts: Option<Arc<dyn Accounts>>,
+    /// Pages of Drover's own, where people sign in here.
+    pub pages: Option<Arc<dyn Pages>>,
     /// The audit log.
     pub audit: Arc<AuditLog>,
     /// The metrics.

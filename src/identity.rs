@@ -4,6 +4,7 @@ pub mod account;
 pub mod certificate;
 pub mod provider;
 pub mod providers;
+pub mod salted;
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ pub use certificate::PeerCertificate;
 
 use crate::world::{
     TokenHash, World,
-    input::Subject,
+    input::{Subject, TokenKind},
     rows::{SubjectId, TokenRow, UserRow},
 };
 
@@ -127,8 +128,8 @@ impl Identity {
         if !token.enabled {
             return Err(Unauthenticated::Disabled);
         }
-        // Nobody has shown it yet, so nobody can know the hash that it stands under.
-        if token.salted.is_some() {
+        // Of a salted one nobody has shown it yet, so nobody can know the hash that it stands under.
+        if token.salted.is_some() || token.kind == TokenKind::Refresh {
             return Err(Unauthenticated::Unknown);
         }
         if token.ends_at().is_some_and(|end| end <= now) {

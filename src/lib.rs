@@ -13,5 +13,7 @@ pub mod management;
 pub mod modules;
 pub mod secret;
 pub mod server;
+pub mod signin;
 pub mod telemetry;
+pub mod web;
 pub mod world;

@@ -23,7 +23,7 @@ pub use self::{
     access::{DIRECTORY, OPERATOR},
     admission::{NoReview, review},
     contact::Contact,
-    controllers::Fleet,
+    controllers::{Fleet, elector},
     directory::{Connections, Directory, Local},
     folder::{Applied, Folder, FolderError},
     install::{InstallError, Rancher, install},
@@ -31,6 +31,8 @@ pub use self::{
     webhook::register,
 };
 
+/// The namespace of what providers gave to be asked again with: refresh tokens of people, one Secret a User.
+pub const GRANTS: &str = "drover-grants";
 /// The field manager of what Drover installs.
 const MANAGER: &str = "drover";
 

@@ -29,7 +29,7 @@ pub use self::{
     groups::{Group, GroupMember, GroupMemberSpec, GroupSpec, Groups},
     kind::{Caller, Change, Kind, Limits, Managed, Review, Unreadable},
     settings::{Setting, SettingSpec, Settings},
-    tokens::{Token, TokenSpec, Tokens},
+    tokens::{KIND_LABEL, Token, TokenSpec, Tokens},
     users::{User, UserAttribute, UserAttributeSpec, UserSpec, Users},
 };
 use crate::controller::WorkQueueMetrics;

@@ -5,12 +5,13 @@
 //! token that nobody has shown to the plane, which may know it for one of its service accounts'.
 
 use apimachinery::credential;
-use http::{HeaderMap, HeaderValue, Uri, header, uri::Authority};
+use http::{HeaderMap, HeaderValue, Method, Uri, header, uri::Authority};
 use jiff::Timestamp;
 
 use super::{Peer, Refusal};
 use crate::{
     identity::{Accounts, Credential, Identity, Presented, Unauthenticated, account::is_signed},
+    web::cookies,
     world::{TokenHash, World},
 };
 
@@ -21,6 +22,8 @@ pub struct Authenticated {
     pub identity: Identity,
     /// What was presented.
     pub presented: Presented,
+    /// Whether a browser's session was it.
+    pub cookie: bool,
     /// `Sec-WebSocket-Protocol` without the credential, where one was in it.
     pub protocols: Option<HeaderValue>,
 }
@@ -31,7 +34,12 @@ pub struct Authenticated {
 ///
 /// # Errors
 /// No credential, an unreadable one, more than one, one that proves nothing, or one that a page of another origin uses.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the parts of a request that can hold a credential, and what it is judged by"
+)]
 pub fn authenticate(
+    method: &Method,
     headers: &HeaderMap,
     uri: &Uri,
     peer: &Peer,
@@ -53,11 +61,17 @@ pub fn authenticate(
         // Two credentials are two answers to who calls.
         (Some(_), Some(_)) => return Err(Refusal::Credential(credential::CredentialError::Several)),
     };
-    let presented = match (&token, &peer.certificate) {
-        (Some(token), _) => Presented::Token(TokenHash::of(token.expose())),
-        (None, Some(certificate)) => Presented::Certificate(std::sync::Arc::clone(certificate)),
-        (None, None) => return Err(Refusal::Anonymous),
+    let session = if token.is_none() { cookies::read(headers, cookies::SESSION) } else { None };
+    let presented = match (&token, session, &peer.certificate) {
+        (Some(token), ..) => Presented::Token(TokenHash::of(token.expose())),
+        (None, Some(session), _) => Presented::Token(TokenHash::of(session)),
+        (None, None, Some(certificate)) => Presented::Certificate(std::sync::Arc::clone(certificate)),
+        (None, None, None) => return Err(Refusal::Anonymous),
     };
+    let cookie = session.is_some();
+    if cookie && !is_from_own_page(method, headers, upgrade) {
+        return Err(Refusal::ForeignOrigin);
+    }
     if headers.contains_key(header::ORIGIN) && is_ambient(token.is_some(), headers) && is_foreign(headers, uri) {
         return Err(Refusal::ForeignOrigin);
     }
@@ -66,7 +80,7 @@ pub fn authenticate(
             if let Credential::Token(token) = &identity.credential {
                 token.used.raise(now);
             }
-            Ok(Authenticated { identity, presented, protocols })
+            Ok(Authenticated { identity, presented, cookie, protocols })
         }
         // What is no token of Drover's, and nothing that one of them was: a token that ended is not asked about elsewhere.
         Err(Unauthenticated::Unknown) => {
@@ -74,7 +88,7 @@ pub fn authenticate(
             let account = signed.zip(accounts).and_then(|(token, accounts)| accounts.of_token(token));
             let account = account.ok_or(Unauthenticated::Unknown)?;
             let identity = Identity::of_account(&account);
-            Ok(Authenticated { identity, presented: Presented::Account(account), protocols })
+            Ok(Authenticated { identity, presented: Presented::Account(account), cookie, protocols })
         }
         Err(refused) => Err(refused.into()),
     }
@@ -86,8 +100,17 @@ fn is_ambient(token: bool, headers: &HeaderMap) -> bool {
     !token || headers.get(header::AUTHORIZATION).is_some_and(basic)
 }
 
+/// Whether a browser says that it uses its session for a page of this host, or for the person itself (H14). What changes
+/// anything, and every upgrade, must say so by its origin; whether that is this host is looked at for every credential alike.
+fn is_from_own_page(method: &Method, headers: &HeaderMap, upgrade: bool) -> bool {
+    let site = headers.get("sec-fetch-site");
+    let reads = method.is_safe() && !upgrade;
+    let own = site.is_none_or(|site| site == "same-origin" || (site == "none" && reads));
+    own && (reads || headers.contains_key(header::ORIGIN))
+}
+
 /// Whether the page that asks, as its browser says, is not one of the host that is asked (H14).
-fn is_foreign(headers: &HeaderMap, uri: &Uri) -> bool {
+pub fn is_foreign(headers: &HeaderMap, uri: &Uri) -> bool {
     let header = |name| {
         let mut lines = headers.get_all(name).iter();
         lines.next().filter(|_| lines.next().is_none())?.to_str().ok()

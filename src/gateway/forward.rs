@@ -142,6 +142,16 @@ pub fn answer(
     redirect(headers, cluster, route)
 }
 
+/// Shows a browser that holds a session whatever a cluster sends as a page of no origin: no script of it can act as the session
+/// (H20), and it is in no frame.
+pub fn sandbox(response: &mut Response<UpstreamBody>) {
+    let headers = response.headers_mut();
+    headers.remove("content-security-policy-report-only");
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox; frame-ancestors 'none'"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+}
+
 /// Whether a redirect's host is the one that the cluster is reached at.
 fn is_host(cluster: &Cluster, authority: &Authority) -> bool {
     // One in this process has no host that a redirect could name.

@@ -109,7 +109,11 @@ async fn pass(
         let page = Some(route.target.path()).filter(|path| path.rfind('/') == Some(0));
         return match page.and_then(|page| gateway.checks.answer(page, false)) {
             Some((code, text)) if method == http::Method::GET => Ok(Answer::Own(reply::text(code, text))),
-            _ => Err(with_answer(Refusal::NoSuchPath, exchange, None)),
+            // Signing in is no request to a cluster: it has nothing of what follows, and limits of its own.
+            _ => match &gateway.pages {
+                Some(pages) if wanted.is_none() => Ok(Answer::Own(pages.answer(peer, request).await)),
+                _ => Err(with_answer(Refusal::NoSuchPath, exchange, None)),
+            },
         };
     };
     let info = RequestInfo::of(method, &route.target).map_err(|error| with_answer(error.into(), exchange, None))?;
@@ -149,6 +153,7 @@ async fn to_cluster(
     // Service accounts are nobody in any cluster but their own: elsewhere their tokens are not even looked at.
     let accounts = gateway.accounts.as_deref().filter(|accounts| accounts.cluster() == id);
     let authenticated = authenticate::authenticate(
+        request.method(),
         request.headers(),
         request.uri(),
         peer,
@@ -211,6 +216,9 @@ async fn to_cluster(
     }
     let upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     forward::answer(&mut response, &cluster, route, info)?;
+    if authenticated.cookie {
+        forward::sandbox(&mut response);
+    }
 
     // Registered last and judged against the world of the decision: a revoke in between ends the stream at once.
     let Some(kind) = kind.filter(|_| upgraded || response.status().is_success()) else {

@@ -248,7 +248,7 @@ impl Person {
     /// # Errors
     /// A principal that cannot be a user of `provider`'s.
     pub fn checked(mut self, provider: &str) -> Result<Self, ProviderError> {
-        let user = format!("{provider}_user://");
+        let user = if provider == "local" { "local://".to_owned() } else { format!("{provider}_user://") };
         let id = &self.principal.id;
         if id.strip_prefix(&user).is_none_or(str::is_empty) || !is_plain(id) {
             let id: String = id.chars().take(80).collect();

@@ -5,8 +5,11 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 
-use super::passwords;
-use crate::modules::{self, CONFIG_IDENTITY, GROUP, Kind, Module, NAMESPACE, rule};
+use super::{GRANTS, passwords};
+use crate::{
+    modules::{self, CONFIG_IDENTITY, GROUP, Kind, Module, NAMESPACE, rule},
+    signin,
+};
 
 /// Reads what the world is fed with.
 pub const DIRECTORY: &str = "drover:directory";
@@ -33,6 +36,9 @@ pub(super) fn all(modules: &[&dyn Module]) -> Vec<Access> {
     let plurals: Vec<&str> = plurals.iter().map(String::as_str).collect();
     let read = ["get", "list", "watch"];
     let write = ["get", "list", "create", "patch", "delete"];
+    let among = |wanted: &[&'static str]| -> Vec<&'static str> {
+        wanted.iter().copied().filter(|plural| plurals.contains(plural)).collect()
+    };
     let mut all = vec![
         Access {
             name: DIRECTORY.to_owned(),
@@ -47,7 +53,24 @@ pub(super) fn all(modules: &[&dyn Module]) -> Vec<Access> {
         Access {
             name: OPERATOR.to_owned(),
             everywhere: vec![rule(GROUP, &plurals, &write), rule("", &["namespaces"], &["get", "create"])],
-            inside: vec![(passwords::NAMESPACE, rule("", &["secrets"], &["get", "create", "patch"]))],
+            inside: vec![
+                (passwords::NAMESPACE, rule("", &["secrets"], &["get", "create", "patch"])),
+                // To try a provider before people do.
+                (NAMESPACE, rule("", &["secrets"], &["get"])),
+            ],
+        },
+        Access {
+            name: signin::IDENTITY.to_owned(),
+            everywhere: vec![
+                rule(GROUP, &among(&["users", "userattributes"]), &["get", "list", "create", "update", "patch"]),
+                rule(GROUP, &among(&["tokens"]), &["get", "list", "create", "patch", "delete"]),
+                rule(GROUP, &among(&["authconfigs", "settings"]), &read),
+            ],
+            inside: vec![
+                (passwords::NAMESPACE, rule("", &["secrets"], &["get", "create", "update", "patch"])),
+                (GRANTS, rule("", &["secrets"], &["get", "create", "patch"])),
+                (NAMESPACE, rule("", &["secrets"], &["get", "list", "watch", "create"])),
+            ],
         },
         Access {
             name: LEADER.to_owned(),

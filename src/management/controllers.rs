@@ -46,13 +46,7 @@ impl Fleet {
             clients.push((module, plane.client(Some(&modules::identity(module)))?));
         }
         let folder = Folder::new(plane.client(Some(CONFIG_IDENTITY))?);
-        // Nobody else can work on a plane in this process.
-        let elector = if plane.is_shared() {
-            let client = plane.client(Some(access::LEADER))?;
-            Some(Elector::new(client, NAMESPACE, LEASE, &identity, Timing::default()))
-        } else {
-            None
-        };
+        let elector = elector(&plane, LEASE, &identity)?;
         Ok(async move {
             let work = |leading: CancellationToken| {
                 let mut parts = JoinSet::new();
@@ -71,6 +65,18 @@ impl Fleet {
             }
         })
     }
+}
+
+/// Who of a fleet does what is done under `lease`; none where nobody else can work on the plane.
+///
+/// # Errors
+/// A plane that no client can be made of.
+pub fn elector(plane: &Plane, lease: &str, identity: &str) -> Result<Option<Elector>, PlaneError> {
+    if !plane.is_shared() {
+        return Ok(None);
+    }
+    let client = plane.client(Some(access::LEADER))?;
+    Ok(Some(Elector::new(client, NAMESPACE, lease, identity, Timing::default())))
 }
 
 /// Writes the folder's manifests whenever they change, and now and then.

@@ -14,7 +14,7 @@ use kube::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{MANAGER, access, local, passwords};
+use super::{GRANTS, MANAGER, access, local, passwords};
 use crate::modules::{Cluster, Kind, Module, NAMESPACE};
 
 /// The longest wait for a definition to be served.
@@ -86,7 +86,7 @@ pub async fn install(client: &Client, modules: &[&dyn Module], rancher: Rancher)
     for kind in &kinds {
         established(&api, (kind.crd)().name_any()).await?;
     }
-    for namespace in [NAMESPACE, passwords::NAMESPACE] {
+    for namespace in [NAMESPACE, passwords::NAMESPACE, GRANTS] {
         let metadata = ObjectMeta { name: Some(namespace.to_owned()), labels: Some(labels()), ..ObjectMeta::default() };
         apply(&Api::all(client.clone()), &Namespace { metadata, ..Namespace::default() }).await?;
     }

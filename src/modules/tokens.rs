@@ -1,7 +1,10 @@
 //! Credentials: only their hashes.
 
+use std::{sync::Arc, time::Duration};
+
 use apimachinery::field::FieldError;
 use futures_util::future::BoxFuture;
+use jiff::Timestamp;
 use k8s_openapi::api::rbac::v1::PolicyRule;
 use kube::{CustomResource, KubeSchema, ResourceExt};
 use serde::{Deserialize, Serialize};
@@ -10,7 +13,11 @@ use serde_json::Value;
 use super::{Change, Context, Kind, Managed, Module, kind};
 use crate::{
     config::rules::{self, Flaw},
-    world::input::TokenInput,
+    identity::salted,
+    world::{
+        TokenHash,
+        input::{TokenInput, TokenKind},
+    },
 };
 
 /// The module of tokens.
@@ -34,7 +41,9 @@ pub struct Tokens;
 )]
 #[serde(rename_all = "camelCase")]
 pub struct TokenSpec {
-    /// `sha256:` and the hash of the whole token in hexadecimal digits. A token in plain text is never taken.
+    /// `sha256:` and the hash of the whole token in hexadecimal digits. A token in plain text is never taken. What Rancher wrote
+    /// with the annotation `authn.management.cattle.io/token-hashed`, a salted hash of the key, is taken until the token is used:
+    /// then it becomes the former.
     pub token: String,
     /// The name of the User.
     pub user_id: String,
@@ -44,6 +53,9 @@ pub struct TokenSpec {
     /// Milliseconds from the creation on; 0 is without end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl: Option<i64>,
+    /// Milliseconds that it may be unused before it ends; 0 is without end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_ttl: Option<i64>,
     /// The moment from which on no request is let through.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<String>,
@@ -82,7 +94,33 @@ pub struct TokenSpec {
     pub current: Option<bool>,
 }
 
+/// Rancher's: the token's value is a hash.
+const HASHED: &str = "authn.management.cattle.io/token-hashed";
+/// Rancher's: what the token is for.
+pub const KIND_LABEL: &str = "authn.management.cattle.io/kind";
+
 impl Token {
+    /// What the token is for, as its label says.
+    pub fn kind(&self) -> TokenKind {
+        match self.labels().get(KIND_LABEL).map(String::as_str) {
+            Some("session") => TokenKind::Session,
+            Some("kubeconfig") => TokenKind::Kubeconfig,
+            Some("refresh") => TokenKind::Refresh,
+            _ => TokenKind::Api,
+        }
+    }
+
+    /// Whether it is one of Rancher's that was brought over, and has not been used yet.
+    fn is_salted(&self) -> bool {
+        self.annotations().get(HASHED).is_some_and(|hashed| hashed == "true") && salted::is_hash(&self.spec.token)
+    }
+
+    fn last_used(&self) -> Option<Timestamp> {
+        let made = self.metadata.creation_timestamp.as_ref().map(|time| time.0);
+        let used = self.spec.last_used_at.as_deref().and_then(|used| used.parse().ok());
+        made.max(used)
+    }
+
     /// The token as requests see it.
     ///
     /// # Errors
@@ -91,7 +129,14 @@ impl Token {
         let spec = &self.spec;
         let name = self.name_any();
         let mut flaws: Vec<Flaw> = kind::name(&self.metadata).into_iter().collect();
-        let hash = rules::token_hash(&spec.token);
+        let salted = self.is_salted().then(|| Arc::from(spec.token.as_str()));
+        let hash = match salted {
+            Some(_) => Ok(TokenHash::salted(&name)),
+            None => rules::token_hash(&spec.token),
+        };
+        if let Some(idle) = spec.idle_ttl.filter(|idle| *idle < 0) {
+            flaws.push(Flaw::new("idleTtl", format!("expected milliseconds, 0 for no end; found `{idle}`")));
+        }
         if spec.user_id.is_empty() {
             flaws.push(Flaw::new("userId", "is missing"));
         }
@@ -121,9 +166,14 @@ impl Token {
                 enabled: spec.enabled.unwrap_or(true),
                 expires_at,
                 provider: spec.auth_provider.as_deref().filter(|provider| !provider.is_empty()).map(Into::into),
-                salted: None,
-                idle: None,
-                last_used: None,
+                salted,
+                kind: self.kind(),
+                idle: spec
+                    .idle_ttl
+                    .and_then(|idle| u64::try_from(idle).ok())
+                    .filter(|idle| *idle > 0)
+                    .map(Duration::from_millis),
+                last_used: self.last_used(),
             }),
             Ok(_) => Err(flaws),
             Err(flaw) => {

@@ -3,7 +3,7 @@
 use std::{
     io::{self, Write as _},
     path::Path,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, OnceLock, atomic::Ordering},
     time::Duration,
 };
 
@@ -30,7 +30,7 @@ use crate::{
         },
     },
     controller::WorkQueueMetrics,
-    gateway::Gateway,
+    gateway::{Gateway, Pages},
     identity::Accounts,
     management::{
         self, Connections, Directory, Plane, Rancher,
@@ -38,15 +38,19 @@ use crate::{
         embedded::{Embedded, Place, Surroundings},
     },
     modules::{self, Kind, Module},
+    signin::{self, SignIn},
     telemetry::{
         metrics::Metrics,
         ops::{Check, Checks},
     },
+    web::Web,
     world::{Feed, Watch, input::Reach},
 };
 
 /// The longest wait for the first sight of all objects.
 const SYNC: Duration = Duration::from_mins(1);
+/// The Lease of the replica that refreshes and purges.
+const LEASE: &str = "drover-signin";
 /// How often the age of the world is looked at.
 const TICK: Duration = Duration::from_millis(500);
 
@@ -101,6 +105,9 @@ pub struct Managed {
     directory: Directory,
     stop: CancellationToken,
     controllers: tokio::task::JoinHandle<()>,
+    can_sign_in: bool,
+    signin: OnceLock<Arc<SignIn>>,
+    keeping: OnceLock<tokio::task::JoinHandle<()>>,
 }
 
 impl Managed {
@@ -109,10 +116,23 @@ impl Managed {
         &self.plane
     }
 
+    /// Tells when a provider fails. Who is signed in goes on, and others sign in in another way: no reason to be out of service.
+    fn check_providers(&self, checks: &Checks) {
+        let Some(signin) = self.signin.get() else { return };
+        let health = signin.health.clone();
+        checks.add_advisory("providers", Arc::new(move || health.failing().map_or(Ok(()), Err)));
+    }
+
     /// Lets the controllers finish what they do, and gives the lead back.
     pub async fn stop(self, deadline: Duration) {
         self.stop.cancel();
-        if tokio::time::timeout(deadline, self.controllers).await.is_err() {
+        let all = async {
+            let _ = self.controllers.await;
+            if let Some(keeping) = self.keeping.into_inner() {
+                let _ = keeping.await;
+            }
+        };
+        if tokio::time::timeout(deadline, all).await.is_err() {
             tracing::warn!("the controllers did not end in time");
         }
         if let Plane::Embedded(embedded) = &self.plane {
@@ -120,9 +140,15 @@ impl Managed {
         }
     }
 
+    /// What the plane and its providers have to say about health.
+    pub fn add_checks(&self, checks: &Checks) {
+        self.check_store(checks);
+        self.check_providers(checks);
+    }
+
     /// Tells when a plane in this process cannot write. What is done in `local` fails then, and reads go on, as do calls to every
     /// other cluster: that is no reason to take the gateway out of service.
-    pub fn check_store(&self, checks: &Checks) {
+    fn check_store(&self, checks: &Checks) {
         let Plane::Embedded(embedded) = &self.plane else { return };
         let embedded = embedded.clone();
         checks.add_advisory("store", writes(move || embedded.refusing()));
@@ -291,7 +317,43 @@ pub async fn start(
     let life = fleet.run(stop.clone())?;
     let controllers = tokio::spawn(life);
     let source = Source::Plane { manifests, connections: directory.connections().clone() };
-    Ok((source, Some(Managed { plane, directory, stop, controllers })))
+    let needed = ["users", "userattributes", "tokens", "authconfigs", "settings"];
+    let can_sign_in = needed.iter().all(|plural| kinds.iter().any(|kind| kind.plural() == *plural));
+    let (signin, keeping) = (OnceLock::new(), OnceLock::new());
+    Ok((source, Some(Managed { plane, directory, stop, controllers, can_sign_in, signin, keeping })))
+}
+
+/// Starts sign-in, where there is a plane with the kinds that it needs.
+///
+/// # Errors
+/// A plane that refuses.
+pub async fn sign_in(
+    managed: Option<&Managed>,
+    world: &Watch,
+    addresses: AddressPolicy,
+    public: &str,
+    control: &tokio::runtime::Handle,
+) -> Result<Option<Arc<dyn Pages>>, ServeError> {
+    let Some(managed) = managed else { return Ok(None) };
+    if !managed.can_sign_in {
+        tracing::info!("nobody can sign in: one of the modules `users`, `tokens`, `authconfigs`, `settings` is off");
+        return Ok(None);
+    }
+    let plane = &managed.plane;
+    let signin = SignIn::start(plane.client(Some(signin::IDENTITY))?, world.clone(), addresses).await?;
+    let elector = management::elector(plane, LEASE, &identity()?)?;
+    let (keeper, stop) = (Arc::clone(&signin), managed.stop.clone());
+    let _ = managed.keeping.set(tokio::spawn(async move {
+        let up = async {
+            match elector {
+                Some(elector) => elector.lead(&stop, |leading| Arc::clone(&keeper).keep_up(leading)).await,
+                None => Arc::clone(&keeper).keep_up(stop.clone()).await,
+            }
+        };
+        tokio::join!(up, Arc::clone(&keeper).write_uses(stop.clone()));
+    }));
+    let _ = managed.signin.set(Arc::clone(&signin));
+    Ok(Some(Arc::new(Web::new(signin, public, control.clone()))))
 }
 
 /// Makes the first administrator. A password that nobody knows yet is told on standard output, which is no log.

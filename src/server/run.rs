@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, atomic::AtomicBool},
     time::{Duration, Instant},
 };
@@ -75,6 +76,9 @@ pub enum ServeError {
     /// There is no administrator.
     #[error(transparent)]
     Bootstrap(#[from] management::bootstrap::BootstrapError),
+    /// Sign-in cannot start.
+    #[error("sign-in: {0}")]
+    SignIn(#[from] crate::signin::keys::KeysError),
     /// The management plane does not answer.
     #[error("the management plane has not shown all objects within {0:?}")]
     NotSynced(Duration),
@@ -134,7 +138,7 @@ async fn serve(config: Arc<ServerConfig>, control: tokio::runtime::Handle) -> Re
     let publish: cluster::Publish = Arc::new(move |cluster, published| publish.published(cluster.into(), published));
     let interval = config.upstream.probe_interval.0;
     let prober = cluster::Prober::start(registry.clone(), control.clone(), interval, publish);
-    let plane = plane::open(&config, &watch, policy).await?;
+    let plane = plane::open(&config, &watch, Arc::clone(&policy)).await?;
     let followed = clusters::Clusters { registry: registry.clone(), prober, local: plane.in_process(&control) };
     tokio::spawn(clusters::follow(followed, feed.subscribe()));
     let accounts = plane.accounts();
@@ -142,11 +146,14 @@ async fn serve(config: Arc<ServerConfig>, control: tokio::runtime::Handle) -> Re
     let running = plane::Running { files: &files, metrics: &metrics, feed: &feed, world: &watch };
     let (source, managed) = plane::start(&config, plane, reading, &running).await?;
 
+    let public = public_url(&config, gateway_address);
+    let pages = plane::sign_in(managed.as_ref(), &watch, policy, &public, &control).await?;
     let checks = Arc::new(ops::Checks::new());
     let gateway = Arc::new(Gateway {
         watch: watch.clone(),
         clusters: registry.clone(),
         accounts,
+        pages,
         audit: Arc::clone(&audit),
         metrics: Arc::clone(&metrics),
         tracer,
@@ -173,7 +180,7 @@ async fn serve(config: Arc<ServerConfig>, control: tokio::runtime::Handle) -> Re
     observe::metrics(&gateway, &handles);
     observe::checks(&checks, &gateway);
     if let Some(managed) = &managed {
-        managed.check_store(&checks);
+        managed.add_checks(&checks);
         managed.watch_age(config.management.staleness, &gateway, &handles);
     }
     tokio::spawn(ops::serve(ops_listener, Arc::clone(&checks), Arc::clone(&metrics)));
@@ -208,6 +215,21 @@ async fn serve(config: Arc<ServerConfig>, control: tokio::runtime::Handle) -> Re
     tokio::join!(audit.close(CLOSING), gateway.tracer.close(CLOSING));
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Where browsers and commands reach this gateway, as far as it knows.
+fn public_url(config: &ServerConfig, bound: SocketAddr) -> String {
+    if let Some(url) = &config.listen.public_url {
+        return url.trim_end_matches('/').to_owned();
+    }
+    let host = match bound.ip() {
+        address if address.is_unspecified() => {
+            config.listen.tls.names.first().cloned().unwrap_or_else(|| "localhost".to_owned())
+        }
+        IpAddr::V6(address) => format!("[{address}]"),
+        IpAddr::V4(address) => address.to_string(),
+    };
+    format!("https://{host}:{}", bound.port())
 }
 
 /// What holds for every cluster.

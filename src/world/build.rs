@@ -328,11 +328,15 @@ impl Builder {
                     self.world.principals.remove_mut(principal);
                 }
             }
+            if self.world.logins.get(&old.username) == Some(name) {
+                self.world.logins.remove_mut(&old.username);
+            }
         }
         let Some(user) = input else {
             self.world.users.remove_mut(name);
             return;
         };
+        self.world.logins.insert_mut(Arc::clone(&user.username), Arc::clone(name));
         let mut subjects = vec![self.intern(Subject::User(Arc::clone(name)))];
         for principal in &user.principal_ids {
             subjects.push(self.intern(Subject::UserPrincipal(Arc::clone(principal))));
@@ -358,10 +362,19 @@ impl Builder {
 
     fn put_token(&mut self, hash: TokenHash, input: Option<&TokenInput>) {
         self.touched.tokens.insert(hash);
+        let old = self.world.tokens.get(&hash).map(|row| Arc::clone(&row.user));
+        if let Some(user) = old.filter(|user| input.is_none_or(|token| token.user != *user)) {
+            self.file_token(&user, |hashes| hashes.retain(|known| *known != hash));
+        }
         let Some(token) = input else {
             self.world.tokens.remove_mut(&hash);
             return;
         };
+        self.file_token(&token.user, |hashes| {
+            if !hashes.contains(&hash) {
+                hashes.push(hash);
+            }
+        });
         let used = self.world.tokens.get(&hash).filter(|row| row.name == token.name);
         let used = used.map_or_else(Arc::<LastUsed>::default, |row| Arc::clone(&row.used));
         if let Some(last) = token.last_used {
@@ -384,10 +397,22 @@ impl Builder {
                 expires_at: token.expires_at,
                 provider: token.provider.clone(),
                 salted: token.salted.clone(),
+                kind: token.kind,
                 idle: token.idle,
                 used,
             }),
         );
+    }
+
+    /// Changes which tokens are a user's.
+    fn file_token(&mut self, user: &Arc<str>, change: impl FnOnce(&mut Vec<TokenHash>)) {
+        let mut hashes = self.world.tokens_of.get(user).map(|hashes| hashes.to_vec()).unwrap_or_default();
+        change(&mut hashes);
+        if hashes.is_empty() {
+            self.world.tokens_of.remove_mut(user);
+        } else {
+            self.world.tokens_of.insert_mut(Arc::clone(user), hashes.into());
+        }
     }
 
     fn put_cluster(&mut self, id: &Arc<str>) {
@@ -449,6 +474,9 @@ impl Builder {
         }
         // INVARIANT: ids are given once and never taken back, so the count is the next free one.
         let id = SubjectId(u32::try_from(self.world.subjects.size()).unwrap_or(u32::MAX));
+        if let Subject::GroupPrincipal(group) = &subject {
+            self.world.provider_groups.insert_mut(id, Arc::clone(group));
+        }
         self.world.subjects.insert_mut(subject, id);
         id
     }

@@ -107,10 +107,26 @@ pub struct TokenInput {
     pub provider: Option<Arc<str>>,
     /// A salted hash of Rancher's, as it stands in the object: the token is found by its name, as [`TokenHash::salted`].
     pub salted: Option<Arc<str>>,
+    /// What it is for.
+    pub kind: TokenKind,
     /// So long it may be unused.
     pub idle: Option<Duration>,
     /// When it was last used as far as its object says, or made.
     pub last_used: Option<Timestamp>,
+}
+
+/// What a token is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TokenKind {
+    /// Programs.
+    #[default]
+    Api,
+    /// A person's browser.
+    Session,
+    /// A kubeconfig.
+    Kubeconfig,
+    /// New tokens of its session, and nothing else.
+    Refresh,
 }
 
 impl TokenInput {
@@ -382,7 +398,7 @@ pub(crate) mod testing {
 
     use super::{
         Auth, BindingInput, ClusterInput, Connection, DataOrFile, LimitsInput, Names, Published, Reach, Subject,
-        TokenInput, UserInput,
+        TokenInput, TokenKind, UserInput,
     };
     use crate::{secret::Secret, world::TokenHash};
 
@@ -410,6 +426,7 @@ pub(crate) mod testing {
             expires_at: None,
             provider: None,
             salted: None,
+            kind: TokenKind::Api,
             idle: None,
             last_used: None,
         }

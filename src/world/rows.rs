@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::{
     TokenHash,
-    input::{LimitsInput, Published, Reach},
+    input::{LimitsInput, Published, Reach, TokenKind},
     usage::Usage,
 };
 
@@ -62,6 +62,8 @@ pub struct TokenRow {
     pub provider: Option<Arc<str>>,
     /// A salted hash of Rancher's: until somebody has shown the token, nobody knows the hash that it is found by.
     pub salted: Option<Arc<str>>,
+    /// What it is for.
+    pub kind: TokenKind,
     /// So long it may be unused.
     pub idle: Option<Duration>,
     /// When it was last used.

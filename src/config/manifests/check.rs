@@ -21,7 +21,7 @@ use crate::{
         MAX_DEPTH, TokenHash,
         input::{
             BindingInput, GroupInput, Inputs, LOCAL_GROUP, LimitsInput, MemberInput, ProviderInput, Subject,
-            TokenInput, UserInput,
+            TokenInput, TokenKind, UserInput,
         },
         names,
     },
@@ -257,6 +257,7 @@ impl Check<'_> {
             expires_at,
             provider: token.auth_provider.as_deref().filter(|provider| !provider.is_empty()).map(Into::into),
             salted: None,
+            kind: TokenKind::Api,
             idle: None,
             last_used: None,
         })
