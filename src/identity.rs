@@ -5,6 +5,7 @@ pub mod certificate;
 pub mod provider;
 pub mod providers;
 pub mod salted;
+pub mod signed;
 
 use std::sync::Arc;
 
@@ -12,7 +13,9 @@ use jiff::Timestamp;
 
 pub use account::{Accounts, ServiceAccount};
 pub use certificate::PeerCertificate;
+pub use signed::SignedTokens;
 
+use self::providers::jwt::IdToken;
 use crate::world::{
     TokenHash, World,
     input::{Subject, TokenKind},
@@ -28,6 +31,8 @@ pub enum Presented {
     Certificate(Arc<PeerCertificate>),
     /// A token of a service account, which the management plane verified.
     Account(Arc<ServiceAccount>),
+    /// An ID token, which the keys of its issuer verified.
+    IdToken(Arc<IdToken>),
 }
 
 /// An authenticated caller.
@@ -48,6 +53,8 @@ pub enum Credential {
     Certificate(Arc<PeerCertificate>, Arc<[SubjectId]>),
     /// A token of a service account.
     Account(Arc<ServiceAccount>),
+    /// An ID token, with its groups as bindings name them.
+    IdToken(Arc<IdToken>, Arc<[SubjectId]>),
 }
 
 /// Why a credential proves nothing.
@@ -56,6 +63,9 @@ pub enum Unauthenticated {
     /// No token has this hash, or no user this principal.
     #[error("the credential is not known")]
     Unknown,
+    /// A signed token that nobody has verified yet.
+    #[error("the credential is not known")]
+    NotVerified,
     /// Its time is over, or has not come.
     #[error("the credential has expired")]
     Expired,
@@ -79,6 +89,7 @@ impl Identity {
             Presented::Account(account) if account.expires_at <= now => Err(Unauthenticated::Expired),
             Presented::Account(account) if !(account.holds)() => Err(Unauthenticated::Unknown),
             Presented::Account(account) => Ok(Self::of_account(account)),
+            Presented::IdToken(token) => Self::of_id_token(token, world, now),
         }
     }
 
@@ -87,7 +98,7 @@ impl Identity {
     pub fn subjects<'a>(&'a self, world: &'a World) -> impl Iterator<Item = SubjectId> + 'a {
         let groups: &[SubjectId] = match &self.credential {
             Credential::Token(token) => &token.groups,
-            Credential::Certificate(_, groups) => groups,
+            Credential::Certificate(_, groups) | Credential::IdToken(_, groups) => groups,
             Credential::Account(_) => &[],
         };
         world.membership().with_groups(self.user.own().chain(groups.iter().copied()))
@@ -99,6 +110,7 @@ impl Identity {
             Credential::Token(token) => token.ends_at(),
             Credential::Certificate(certificate, _) => Some(certificate.not_after),
             Credential::Account(account) => Some(account.expires_at),
+            Credential::IdToken(token, _) => Some(token.expires_at),
         }
     }
 
@@ -106,7 +118,7 @@ impl Identity {
     pub fn scope(&self) -> Option<&Arc<str>> {
         match &self.credential {
             Credential::Token(token) => token.cluster.as_ref(),
-            Credential::Certificate(..) | Credential::Account(_) => None,
+            Credential::Certificate(..) | Credential::Account(_) | Credential::IdToken(..) => None,
         }
     }
 
@@ -114,7 +126,7 @@ impl Identity {
     pub const fn account(&self) -> Option<&Arc<ServiceAccount>> {
         match &self.credential {
             Credential::Account(account) => Some(account),
-            Credential::Token(_) | Credential::Certificate(..) => None,
+            Credential::Token(_) | Credential::Certificate(..) | Credential::IdToken(..) => None,
         }
     }
 
@@ -140,6 +152,21 @@ impl Identity {
         }
         let user = world.user(&token.user).filter(|user| user.enabled).ok_or(Unauthenticated::UserDisabled)?;
         Ok(Self { user: Arc::clone(user), credential: Credential::Token(Arc::clone(token)) })
+    }
+
+    fn of_id_token(token: &Arc<IdToken>, world: &World, now: Timestamp) -> Result<Self, Unauthenticated> {
+        if !token.holds(now) {
+            return Err(Unauthenticated::Expired);
+        }
+        if !world.provider_is_enabled(&token.provider) {
+            return Err(Unauthenticated::ProviderDisabled);
+        }
+        let user = world.user_by_principal(&token.principal).ok_or(Unauthenticated::Unknown)?;
+        if !user.enabled {
+            return Err(Unauthenticated::UserDisabled);
+        }
+        let groups = token.groups.iter().filter_map(|group| world.subject(&Subject::of_principal(group))).collect();
+        Ok(Self { user: Arc::clone(user), credential: Credential::IdToken(Arc::clone(token), groups) })
     }
 
     fn of_certificate(

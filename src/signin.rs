@@ -4,6 +4,7 @@
 //! moment after it was written, and refuses it a moment after it was deleted.
 
 pub mod attempts;
+pub mod bearer;
 pub mod hasher;
 pub mod health;
 pub mod keys;
@@ -31,6 +32,7 @@ use serde_json::json;
 
 use self::{
     attempts::{Attempts, Wait},
+    bearer::Bearer,
     hasher::Hasher,
     health::Health,
     keys::Keys,
@@ -155,6 +157,8 @@ pub struct SignIn {
     pub attempts: Attempts,
     /// Which providers answer.
     pub health: Health,
+    /// ID tokens as bearer credentials.
+    pub bearer: Bearer,
 }
 
 impl fmt::Debug for SignIn {
@@ -168,17 +172,24 @@ impl SignIn {
     ///
     /// # Errors
     /// Keys that cannot be had; a system that gives no thread.
-    pub async fn start(client: Client, world: Watch, addresses: Check) -> Result<Arc<Self>, keys::KeysError> {
+    pub async fn start(
+        client: Client,
+        world: Watch,
+        addresses: Check,
+        control: &tokio::runtime::Handle,
+    ) -> Result<Arc<Self>, keys::KeysError> {
         let threads = std::thread::available_parallelism().map_or(1, |count| count.get() / 2).clamp(1, 8);
         let hasher = Hasher::start(threads).map_err(|_| keys::KeysError::Random)?;
         let keys = Keys::of(&client).await?;
         let local = Local::new(client.clone(), world.clone(), hasher);
-        let providers = Providers::follow(&client, local.clone(), addresses);
+        let tokens = bearer::tokens(&addresses);
+        let providers = Providers::follow(&client, local.clone(), Arc::clone(&tokens), addresses);
         let sessions = Sessions::new(client.clone(), world.clone());
         let people = People::new(client.clone(), world.clone(), sessions.clone());
         let health = Health::new(providers.clone());
         let attempts = Attempts::default();
-        Ok(Arc::new(Self { client, world, providers, sessions, people, local, keys, attempts, health }))
+        let bearer = Bearer::new(tokens, providers.clone(), people.clone(), control.clone());
+        Ok(Arc::new(Self { client, world, providers, sessions, people, local, keys, attempts, health, bearer }))
     }
 
     /// Signs somebody in with user name and password. `known` says that this browser did so before; `new` is the password that is to

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::{Peer, Refusal};
 use crate::{
-    identity::{Accounts, Credential, Identity, Presented, Unauthenticated, account::is_signed},
+    identity::{Accounts, Credential, Identity, Presented, SignedTokens, Unauthenticated, account::is_signed},
     web::cookies,
     world::{TokenHash, World},
 };
@@ -46,6 +46,7 @@ pub fn authenticate(
     upgrade: bool,
     world: &World,
     accounts: Option<&dyn Accounts>,
+    id_tokens: Option<&dyn SignedTokens>,
     now: Timestamp,
 ) -> Result<Authenticated, Refusal> {
     let bearer = credential::read_authorization(headers)?;
@@ -85,13 +86,28 @@ pub fn authenticate(
         // What is no token of Drover's, and nothing that one of them was: a token that ended is not asked about elsewhere.
         Err(Unauthenticated::Unknown) => {
             let signed = token.as_ref().map(credential::Token::expose).filter(|token| is_signed(token));
-            let account = signed.zip(accounts).and_then(|(token, accounts)| accounts.of_token(token));
-            let account = account.ok_or(Unauthenticated::Unknown)?;
-            let identity = Identity::of_account(&account);
-            Ok(Authenticated { identity, presented: Presented::Account(account), cookie, protocols })
+            let token = signed.ok_or(Unauthenticated::Unknown)?;
+            if let Some(account) = accounts.and_then(|accounts| accounts.of_token(token)) {
+                let identity = Identity::of_account(&account);
+                return Ok(Authenticated { identity, presented: Presented::Account(account), cookie, protocols });
+            }
+            let known = id_tokens.and_then(|tokens| tokens.cached(&TokenHash::of(token), now));
+            let presented = Presented::IdToken(known.ok_or(Unauthenticated::NotVerified)?);
+            let identity = Identity::of(&presented, world, now)?;
+            Ok(Authenticated { identity, presented, cookie, protocols })
         }
         Err(refused) => Err(refused.into()),
     }
+}
+
+/// The signed token of a request, which [`authenticate`] said is not verified yet.
+pub fn signed_token(headers: &HeaderMap, upgrade: bool) -> Option<String> {
+    let token = match credential::read_authorization(headers).ok()? {
+        Some(token) => token,
+        None if upgrade => credential::read_subprotocol(headers).ok()??.token,
+        None => return None,
+    };
+    Some(token.expose().to_owned()).filter(|token| is_signed(token))
 }
 
 /// Whether a browser adds this credential by itself, whichever page asks: a client certificate, a password it remembers.

@@ -75,6 +75,9 @@ impl Basis {
                 }
                 // One token says the same of its account each time; that it is still taken was asked before.
                 (Credential::Account(one), Credential::Account(other)) => one.hash == other.hash,
+                (Credential::IdToken(one, groups), Credential::IdToken(other, others)) => {
+                    Arc::ptr_eq(one, other) && groups == others
+                }
                 _ => false,
             }
     }
@@ -93,6 +96,7 @@ fn credential_key(credential: &Credential) -> [u8; 32] {
         Credential::Token(token) => token.hash.0,
         Credential::Certificate(certificate, _) => certificate.fingerprint,
         Credential::Account(account) => account.hash.0,
+        Credential::IdToken(token, _) => token.hash.0,
     }
 }
 
@@ -152,7 +156,7 @@ impl Persona {
     pub fn token(&self) -> Option<&str> {
         match &self.basis.credential {
             Credential::Token(token) => Some(&token.name),
-            Credential::Certificate(..) | Credential::Account(_) => None,
+            Credential::Certificate(..) | Credential::Account(_) | Credential::IdToken(..) => None,
         }
     }
 
@@ -160,7 +164,7 @@ impl Persona {
     pub fn account(&self) -> Option<&ServiceAccount> {
         match &self.basis.credential {
             Credential::Account(account) => Some(account),
-            Credential::Token(_) | Credential::Certificate(..) => None,
+            Credential::Token(_) | Credential::Certificate(..) | Credential::IdToken(..) => None,
         }
     }
 
@@ -187,7 +191,7 @@ impl Persona {
         let username = [&*user.username];
         let token = match &basis.credential {
             Credential::Token(token) => Some([&*token.name]),
-            Credential::Certificate(..) | Credential::Account(_) => None,
+            Credential::Certificate(..) | Credential::Account(_) | Credential::IdToken(..) => None,
         };
         let mut extras: Vec<(&str, &[&str])> = Vec::new();
         if may_send(EXTRA_USERNAME) {

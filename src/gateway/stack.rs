@@ -26,7 +26,9 @@ use super::{
 };
 use crate::{
     cluster::{AuditAnnotations, UpstreamBody},
+    identity::Unauthenticated,
     telemetry::metrics::{Source, StreamKind},
+    world::World,
 };
 
 /// Serves one request. Never fails: what goes wrong becomes a `Status`.
@@ -149,20 +151,29 @@ async fn to_cluster(
     }
 
     // One snapshot for the whole decision: what it is decided by is what is compared when a stream registers.
-    let world = gateway.watch.load();
+    let mut world = gateway.watch.load();
     // Service accounts are nobody in any cluster but their own: elsewhere their tokens are not even looked at.
     let accounts = gateway.accounts.as_deref().filter(|accounts| accounts.cluster() == id);
-    let authenticated = authenticate::authenticate(
-        request.method(),
-        request.headers(),
-        request.uri(),
-        peer,
-        wanted.is_some(),
-        &world,
-        accounts,
-        exchange.received(),
-    )
-    .map_err(|refusal| failed(worker, exchange, refusal))?;
+    let id_tokens = gateway.id_tokens.as_deref();
+    let judge = |world: &World| {
+        let (method, headers, uri) = (request.method(), request.headers(), request.uri());
+        let (upgrade, now) = (wanted.is_some(), exchange.received());
+        authenticate::authenticate(method, headers, uri, peer, upgrade, world, accounts, id_tokens, now)
+    };
+    let mut judged = judge(&world);
+    // A signed token is verified once, elsewhere: then it is known, and the world may know its user.
+    if let (Err(Refusal::Unauthenticated(Unauthenticated::NotVerified)), Some(id_tokens)) = (&judged, id_tokens)
+        && let Some(token) = authenticate::signed_token(request.headers(), wanted.is_some())
+    {
+        match id_tokens.verify(&token, exchange.received()).await {
+            Ok(_) => {
+                world = gateway.watch.load();
+                judged = judge(&world);
+            }
+            Err(error) => tracing::debug!(audit_id = %exchange.audit_id(), %error, "a signed token is not taken"),
+        }
+    }
+    let authenticated = judged.map_err(|refusal| failed(worker, exchange, refusal))?;
     let identity = &authenticated.identity;
     exchange.called_by(&identity.user.name);
 

@@ -174,8 +174,8 @@ struct Entry {
 struct Open {
     entries: HashMap<u64, Entry>,
     by_token: HashMap<TokenHash, HashSet<u64>>,
-    /// Those of service accounts, of which the world says nothing.
-    accounts: HashSet<u64>,
+    /// Those of signed tokens, of which the world does not say all.
+    signed: HashSet<u64>,
     by_user: HashMap<Arc<str>, HashSet<u64>>,
     by_cluster: HashMap<Arc<str>, HashSet<u64>>,
     expiries: BTreeSet<(Timestamp, u64)>,
@@ -244,8 +244,8 @@ impl Streams {
                 Presented::Token(hash) => {
                     open.by_token.entry(*hash).or_default().insert(id);
                 }
-                Presented::Account(_) => {
-                    open.accounts.insert(id);
+                Presented::Account(_) | Presented::IdToken(_) => {
+                    open.signed.insert(id);
                 }
                 Presented::Certificate(_) => {}
             }
@@ -288,9 +288,10 @@ impl Streams {
         }
     }
 
-    /// Judges again the streams of service accounts, which end with what their tokens are bound to.
-    pub async fn review_accounts(&self) {
-        let ids: Vec<u64> = self.lock().accounts.iter().copied().collect();
+    /// Judges again the streams of signed tokens: those of service accounts end with what the tokens are bound to, those of
+    /// ID tokens with the keys and the configuration of their issuer.
+    pub async fn review_signed(&self) {
+        let ids: Vec<u64> = self.lock().signed.iter().copied().collect();
         for batch in ids.chunks(BATCH) {
             self.judge(batch, &self.watch.load(), Timestamp::now());
             tokio::task::yield_now().await;
@@ -397,7 +398,7 @@ impl Streams {
         if let Presented::Token(hash) = &entry.basis.presented {
             unfile(&mut open.by_token, hash, id);
         }
-        open.accounts.remove(&id);
+        open.signed.remove(&id);
         for user in entry.basis.users() {
             unfile(&mut open.by_user, user, id);
         }
@@ -608,13 +609,13 @@ mod tests {
             expires_at: Some(end),
         };
         let stream = house.open(basis, house.now());
-        house.streams.review_accounts().await;
+        house.streams.review_signed().await;
         assert_eq!(ended(&stream).await, None);
         lives.store(false, std::sync::atomic::Ordering::Relaxed);
-        house.streams.review_accounts().await;
+        house.streams.review_signed().await;
         assert_eq!(ended(&stream).await, Some(End::Revoked));
         drop(stream);
-        assert!(house.streams.lock().accounts.is_empty());
+        assert!(house.streams.lock().signed.is_empty());
     }
 
     /// T3: the token's own end.

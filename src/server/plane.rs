@@ -31,7 +31,7 @@ use crate::{
     },
     controller::WorkQueueMetrics,
     gateway::{Gateway, Pages},
-    identity::Accounts,
+    identity::{Accounts, SignedTokens},
     management::{
         self, Connections, Directory, Plane, Rancher,
         bootstrap::{self, Origin},
@@ -323,6 +323,15 @@ pub async fn start(
     Ok((source, Some(Managed { plane, directory, stop, controllers, can_sign_in, signin, keeping })))
 }
 
+/// What sign-in gives the gateway.
+#[derive(Debug)]
+pub struct Doors {
+    /// Who knows ID tokens.
+    pub id_tokens: Arc<dyn SignedTokens>,
+    /// The pages.
+    pub pages: Arc<dyn Pages>,
+}
+
 /// Starts sign-in, where there is a plane with the kinds that it needs.
 ///
 /// # Errors
@@ -333,14 +342,14 @@ pub async fn sign_in(
     addresses: AddressPolicy,
     public: &str,
     control: &tokio::runtime::Handle,
-) -> Result<Option<Arc<dyn Pages>>, ServeError> {
+) -> Result<Option<Doors>, ServeError> {
     let Some(managed) = managed else { return Ok(None) };
     if !managed.can_sign_in {
         tracing::info!("nobody can sign in: one of the modules `users`, `tokens`, `authconfigs`, `settings` is off");
         return Ok(None);
     }
     let plane = &managed.plane;
-    let signin = SignIn::start(plane.client(Some(signin::IDENTITY))?, world.clone(), addresses).await?;
+    let signin = SignIn::start(plane.client(Some(signin::IDENTITY))?, world.clone(), addresses, control).await?;
     let elector = management::elector(plane, LEASE, &identity()?)?;
     let (keeper, stop) = (Arc::clone(&signin), managed.stop.clone());
     let _ = managed.keeping.set(tokio::spawn(async move {
@@ -350,10 +359,12 @@ pub async fn sign_in(
                 None => Arc::clone(&keeper).keep_up(stop.clone()).await,
             }
         };
-        tokio::join!(up, Arc::clone(&keeper).write_uses(stop.clone()));
+        let keys = keeper.bearer.clone().keep_keys(stop.clone());
+        tokio::join!(up, keys, Arc::clone(&keeper).write_uses(stop.clone()));
     }));
     let _ = managed.signin.set(Arc::clone(&signin));
-    Ok(Some(Arc::new(Web::new(signin, public, control.clone()))))
+    let id_tokens = Arc::new(signin.bearer.clone());
+    Ok(Some(Doors { id_tokens, pages: Arc::new(Web::new(signin, public, control.clone())) }))
 }
 
 /// Makes the first administrator. A password that nobody knows yet is told on standard output, which is no log.

@@ -147,13 +147,14 @@ async fn serve(config: Arc<ServerConfig>, control: tokio::runtime::Handle) -> Re
     let (source, managed) = plane::start(&config, plane, reading, &running).await?;
 
     let public = public_url(&config, gateway_address);
-    let pages = plane::sign_in(managed.as_ref(), &watch, policy, &public, &control).await?;
+    let doors = plane::sign_in(managed.as_ref(), &watch, policy, &public, &control).await?;
     let checks = Arc::new(ops::Checks::new());
     let gateway = Arc::new(Gateway {
         watch: watch.clone(),
         clusters: registry.clone(),
         accounts,
-        pages,
+        id_tokens: doors.as_ref().map(|doors| Arc::clone(&doors.id_tokens)),
+        pages: doors.map(|doors| doors.pages),
         audit: Arc::clone(&audit),
         metrics: Arc::clone(&metrics),
         tracer,

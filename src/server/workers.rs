@@ -137,7 +137,7 @@ async fn live(
             }
             _ = tick.tick() => {
                 worker.streams.expire(Timestamp::now());
-                worker.streams.review_accounts().await;
+                worker.streams.review_signed().await;
                 ticks = ticks.wrapping_add(1);
                 if ticks.is_multiple_of(4) {
                     sweep(&shared, &pulses);

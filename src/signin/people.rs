@@ -118,6 +118,22 @@ impl People {
         Ok(Arc::clone(user))
     }
 
+    /// Lets somebody in who shows an ID token: its User must be there, unless the provider makes Users of such. Nothing else is
+    /// written: what the token says of groups holds for the token.
+    ///
+    /// # Errors
+    /// Somebody who may not; a plane that refuses.
+    pub async fn admit_bearer(&self, entry: &Entry, person: &Person) -> Result<(), NotAdmitted> {
+        let world = self.world.load();
+        if !is_allowed(entry, person, &world) {
+            return Err(NotAdmitted::NotAllowed(Arc::clone(&person.principal.id)));
+        }
+        if world.user_by_principal(&person.principal.id).is_none() && entry.makes_users() {
+            self.make(person).await?;
+        }
+        Ok(())
+    }
+
     async fn make(&self, person: &Person) -> Result<Arc<str>, NotAdmitted> {
         let principal = &person.principal;
         let name: Arc<str> = user_name(&principal.id).into();

@@ -20,10 +20,15 @@ use serde::de::DeserializeOwned;
 
 use super::{local::Local, settings::Settings};
 use crate::{
-    config::address::Check,
+    config::{address::Check, rules::Flaw},
     identity::{
         provider::{Provider, ProviderError},
-        providers::ldap::Ldap,
+        providers::{
+            github::Github,
+            jwt::{Configured, IdTokens},
+            ldap::Ldap,
+            oidc::Oidc,
+        },
     },
     modules::{AccessMode, AuthConfig, AuthConfigSpec, AuthConfigType, NAMESPACE, Setting, auth_configs},
     secret::Secret,
@@ -90,7 +95,7 @@ enum Change {
 impl Providers {
     /// Follows the plane that `client` speaks to until the returned value and all its clones are dropped. `local` is there from the
     /// start.
-    pub fn follow(client: &Client, local: Local, addresses: Check) -> Self {
+    pub fn follow(client: &Client, local: Local, id_tokens: Arc<IdTokens>, addresses: Check) -> Self {
         let local: Arc<dyn Provider> = Arc::new(local);
         let providers = Self { current: Arc::new(ArcSwap::from_pointee(only_local(&local))), settings: Arc::default() };
         let configs = watched(Api::<AuthConfig>::all(client.clone())).map(|event| Change::Config(Box::new(event)));
@@ -111,6 +116,9 @@ impl Providers {
                 // A provider without its Secrets would be one that fails.
                 if seen.configs.listed && seen.secrets.listed {
                     current.store(Arc::new(seen.providers(&current.load(), &local, &addresses)));
+                    for error in id_tokens.replace(seen.issuers()) {
+                        tracing::error!(%error, "ID tokens are not taken");
+                    }
                 }
             }
         });
@@ -179,6 +187,13 @@ impl Seen {
         Settings::of(set.iter().map(|(name, value)| (name.as_str(), value.as_str())))
     }
 
+    /// The providers whose ID tokens are taken as bearer credentials.
+    fn issuers(&self) -> Vec<Configured> {
+        let enabled = self.configs.objects.values().filter(|config| config.spec.enabled);
+        let issuer = |config: &AuthConfig| auth_configs::oidc::id_tokens(&config.name_any(), &config.spec).ok()?;
+        enabled.filter_map(issuer).collect()
+    }
+
     /// The providers of what was seen; one whose object and Secrets are as they were stays the very same.
     fn providers(&self, old: &Map, local: &Arc<dyn Provider>, addresses: &Check) -> Map {
         let mut map = if self.configs.objects.contains_key("local") { Map::new() } else { only_local(local) };
@@ -219,6 +234,17 @@ fn only_local(local: &Arc<dyn Provider>) -> Map {
 }
 
 impl Entry {
+    /// Whether people can sign in with it: an issuer of ID tokens may be there for nothing else.
+    pub fn signs_in(&self) -> bool {
+        let spec = &self.made_of.0;
+        self.provider.is_ok() && (spec.jwt.is_none() || spec.client_id.is_some())
+    }
+
+    /// Whether somebody who is no User yet becomes one at the first ID token.
+    pub fn makes_users(&self) -> bool {
+        self.made_of.0.jwt.as_ref().is_some_and(|jwt| jwt.create_users == Some(true))
+    }
+
     fn new(
         name: &Arc<str>,
         made_of: (AuthConfigSpec, Secrets),
@@ -253,22 +279,25 @@ impl Entry {
 /// What is wrong with it, for its administrator.
 pub fn build(config: &AuthConfig, secrets: &Secrets, addresses: &Check) -> Result<Arc<dyn Provider>, ProviderError> {
     let name = config.name_any();
-    if let Err(flaws) = config.input() {
-        let flaws: Vec<String> = flaws.iter().map(|flaw| format!("{}: {}", flaw.field, flaw.message)).collect();
-        return Err(ProviderError::new(name, flaws.join("; ")));
-    }
-    let flawed = |flaws: Vec<crate::config::rules::Flaw>| {
+    let flawed = |flaws: Vec<Flaw>| {
         let flaws: Vec<String> = flaws.iter().map(|flaw| format!("{}: {}", flaw.field, flaw.message)).collect();
         ProviderError::new(config.name_any(), flaws.join("; "))
     };
+    config.input().map_err(flawed)?;
     let addresses = Arc::clone(addresses);
     match config.spec.type_ {
         AuthConfigType::ActiveDirectory | AuthConfigType::OpenLdap | AuthConfigType::FreeIpa => {
             let settings = auth_configs::ldap::settings(&config.spec, secrets).map_err(flawed)?;
             Ok(Arc::new(Ldap::new(&name, settings, addresses)?))
         }
-        AuthConfigType::Local | AuthConfigType::Github | AuthConfigType::GenericOidc | AuthConfigType::KeycloakOidc => {
-            Err(ProviderError::new(name, "this type of provider is not there"))
+        AuthConfigType::Github => {
+            let settings = auth_configs::github::settings(&config.spec, secrets).map_err(flawed)?;
+            Ok(Arc::new(Github::new(&name, settings, addresses)?))
         }
+        AuthConfigType::GenericOidc | AuthConfigType::KeycloakOidc => {
+            let settings = auth_configs::oidc::settings(&config.spec, secrets).map_err(flawed)?;
+            Ok(Arc::new(Oidc::new(&name, settings, addresses)?))
+        }
+        AuthConfigType::Local => Err(ProviderError::new(name, "is no provider of its own")),
     }
 }

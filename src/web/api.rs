@@ -180,7 +180,8 @@ impl Web {
     /// The ways to sign in, for programs.
     pub(super) fn auth_providers(&self) -> Answer {
         let shown = |entry: Arc<Entry>| {
-            let browser = entry.provider.as_ref().ok()?.method() == Method::Browser;
+            let provider = entry.provider.as_ref().ok().filter(|_| entry.signs_in())?;
+            let browser = provider.method() == Method::Browser;
             Some(json!({
                 "id": &*entry.name,
                 "type": serde_json::to_value(entry.type_).unwrap_or_default(),

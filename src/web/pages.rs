@@ -80,7 +80,9 @@ struct TokenLine {
 
 /// Ways that work, of those that begin so.
 fn ways(entries: &[Arc<Entry>], method: Method) -> Vec<Way> {
-    let usable = |entry: &&Arc<Entry>| entry.provider.as_ref().is_ok_and(|provider| provider.method() == method);
+    let usable = |entry: &&Arc<Entry>| {
+        entry.signs_in() && entry.provider.as_ref().is_ok_and(|provider| provider.method() == method)
+    };
     let way = |entry: &Arc<Entry>| Way {
         name: entry.name.to_string(),
         display: entry.display_name.clone(),
