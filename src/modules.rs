@@ -27,9 +27,9 @@ pub use self::{
         Binding, BindingSpec, Cluster, ClusterSpec, ClusterStatus, Clusters, Kubeconfig, Reached, SecretRef, Upstream,
     },
     groups::{Group, GroupMember, GroupMemberSpec, GroupSpec, Groups},
-    kind::{Caller, Change, Kind, Limits, Managed, Review, Unreadable},
+    kind::{Caller, Change, Kind, Limits, Managed, Refused, Review},
     settings::{Setting, SettingSpec, Settings},
-    tokens::{KIND_LABEL, Token, TokenSpec, Tokens},
+    tokens::{KIND_LABEL, SESSION_LABEL, Token, TokenSpec, Tokens, USER_LABEL},
     users::{User, UserAttribute, UserAttributeSpec, UserSpec, Users},
 };
 use crate::controller::WorkQueueMetrics;

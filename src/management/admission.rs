@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    modules::{Caller, GROUP, Kind, Review},
+    modules::{Caller, GROUP, Kind, Refused, Review},
     world::World,
 };
 
@@ -77,7 +77,10 @@ pub fn review(kinds: &[Kind], world: &World, body: &[u8]) -> Result<Value, NoRev
             match kind.validate(&Review { old, new: object, caller: &caller, world }) {
                 Ok(errors) if errors.is_empty() => json!({"allowed": true}),
                 Ok(errors) => invalid(&request.resource.resource, &request.name, &errors),
-                Err(error) => refuse(StatusCode::BAD_REQUEST, "BadRequest", &error.to_string(), &[]),
+                Err(error @ Refused::Unreadable { .. }) => {
+                    refuse(StatusCode::BAD_REQUEST, "BadRequest", &error.to_string(), &[])
+                }
+                Err(Refused::Forbidden(why)) => refuse(StatusCode::FORBIDDEN, "Forbidden", &why, &[]),
             }
         }
     };

@@ -8,7 +8,7 @@ use k8s_openapi::api::rbac::v1::PolicyRule;
 use kube::{Api, Client, CustomResource, KubeSchema, ResourceExt, api::DeleteParams};
 use serde::{Deserialize, Serialize};
 
-use super::{Binding, Change, Context, GROUP, Kind, Managed, Module, kind, listed, rule, users::gone};
+use super::{Binding, Caller, Change, Context, GROUP, Kind, Managed, Module, kind, listed, rule, users::gone};
 use crate::{
     config::rules::{self, Flaw},
     controller::{GenericController, Lifecycle, WithLifecycle},
@@ -127,7 +127,21 @@ fn nesting(field: &str, group: &str, member: &str, world: &World) -> Option<Flaw
     })
 }
 
+/// Why a caller may not add members to a group: it would give them what it has not itself (T11).
+fn gives_more(group: &str, caller: &Caller, world: &World) -> Option<String> {
+    let id = world.subject(&Subject::Group(group.into()))?;
+    let role = caller.lacks(world.membership().with_groups(std::iter::once(id)), world)?;
+    Some(format!("the group `{group}` has the role `{role}` in the management plane, and you have not"))
+}
+
 impl Managed for Group {
+    fn forbid(change: &Change<'_, Self>) -> Option<String> {
+        let Change { old, new, caller, world } = *change;
+        let before = old.map(|old| old.spec.members.as_slice()).unwrap_or_default();
+        let adds = new.spec.members.iter().any(|member| !before.contains(member));
+        gives_more(&new.name_any(), caller, world).filter(|_| adds)
+    }
+
     fn validate(change: &Change<'_, Self>) -> Vec<FieldError> {
         let Change { new, world, .. } = *change;
         let name = new.name_any();
@@ -143,6 +157,11 @@ impl Managed for Group {
 }
 
 impl Managed for GroupMember {
+    fn forbid(change: &Change<'_, Self>) -> Option<String> {
+        let Change { old, new, caller, world } = *change;
+        gives_more(&new.spec.group_name, caller, world).filter(|_| old.is_none())
+    }
+
     fn validate(change: &Change<'_, Self>) -> Vec<FieldError> {
         let Change { old, new, world, .. } = *change;
         let GroupMemberSpec { group_name, principal_id } = &new.spec;

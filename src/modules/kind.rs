@@ -1,6 +1,6 @@
 //! A kind: declared once, in Rust.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use apimachinery::field::{ErrorType, FieldError};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::{
     config::rules::{self, Flaw},
-    world::{World, input::LimitsInput},
+    world::{World, input::LimitsInput, names::LOCAL, rows::SubjectId},
 };
 
 /// Who writes an object.
@@ -40,6 +40,12 @@ pub struct Change<'a, K> {
 pub trait Managed: Resource<DynamicType = ()> + CustomResourceExt + DeserializeOwned {
     /// Everything that is wrong with a write.
     fn validate(change: &Change<'_, Self>) -> Vec<FieldError>;
+
+    /// Why this caller may not write this, whatever its rights over the kind are. Asked for callers that are no part of Drover's
+    /// and not in `system:masters`.
+    fn forbid(_: &Change<'_, Self>) -> Option<String> {
+        None
+    }
 }
 
 /// A write of an object of any kind.
@@ -55,13 +61,38 @@ pub struct Review<'a> {
     pub world: &'a World,
 }
 
-/// An object that is not of its kind's form.
+/// Why a write is not even looked at for what is wrong with it.
 #[derive(Debug, thiserror::Error)]
-#[error("the object cannot be read as {kind}: {error}")]
-pub struct Unreadable {
-    kind: String,
-    #[source]
-    error: serde_json::Error,
+pub enum Refused {
+    /// An object that is not of its kind's form.
+    #[error("the object cannot be read as {kind}: {error}")]
+    Unreadable {
+        /// The kind.
+        kind: String,
+        /// What serde says.
+        #[source]
+        error: serde_json::Error,
+    },
+    /// This caller may not write this.
+    #[error("{0}")]
+    Forbidden(String),
+}
+
+impl Caller {
+    /// Whether it is a part of Drover's own, or may do everything in the plane by itself. Names that begin with `drover:` are
+    /// nobody else's.
+    fn is_trusted(&self) -> bool {
+        self.user.starts_with("drover:") || self.groups.iter().any(|group| group == "system:masters")
+    }
+
+    /// A role of the management plane that one of `subjects` has and the caller has not.
+    pub(super) fn lacks(&self, subjects: impl Iterator<Item = SubjectId>, world: &World) -> Option<Arc<str>> {
+        let local = world.cluster(LOCAL)?;
+        let places = local.roles_of(subjects);
+        let mut roles = places.iter().filter_map(|place| local.roles.get(*place as usize));
+        let lacking = roles.find(|role| !self.groups.iter().any(|group| **group == *role.group));
+        lacking.map(|role| Arc::clone(&role.template))
+    }
 }
 
 /// One kind among others: what the plane, admission and the installer need of it.
@@ -70,7 +101,7 @@ pub struct Kind {
     /// Its definition: names, schema, printer columns.
     pub crd: fn() -> CustomResourceDefinition,
     plural: fn() -> String,
-    validate: fn(&Review<'_>) -> Result<Vec<FieldError>, Unreadable>,
+    validate: fn(&Review<'_>) -> Result<Vec<FieldError>, Refused>,
 }
 
 impl fmt::Debug for Kind {
@@ -94,19 +125,23 @@ impl Kind {
     /// changed elsewhere, also in its status.
     ///
     /// # Errors
-    /// An object that is not of the kind's form.
-    pub fn validate(&self, review: &Review<'_>) -> Result<Vec<FieldError>, Unreadable> {
+    /// An object that is not of the kind's form, a caller that may not write it.
+    pub fn validate(&self, review: &Review<'_>) -> Result<Vec<FieldError>, Refused> {
         (self.validate)(review)
     }
 }
 
-fn validate<K: Managed>(review: &Review<'_>) -> Result<Vec<FieldError>, Unreadable> {
-    let unreadable = |error| Unreadable { kind: K::kind(&()).into_owned(), error };
+fn validate<K: Managed>(review: &Review<'_>) -> Result<Vec<FieldError>, Refused> {
+    let unreadable = |error| Refused::Unreadable { kind: K::kind(&()).into_owned(), error };
     let new = K::deserialize(review.new).map_err(unreadable)?;
     // One that was written under other rules may be in no form of ours: then all of the new one counts.
     let old = review.old.and_then(|old| K::deserialize(old).ok());
     let Review { caller, world, .. } = review;
-    let mut errors = K::validate(&Change { old: old.as_ref(), new: &new, caller, world });
+    let change = Change { old: old.as_ref(), new: &new, caller, world };
+    if let Some(why) = K::forbid(&change).filter(|_| !caller.is_trusted()) {
+        return Err(Refused::Forbidden(why));
+    }
+    let mut errors = K::validate(&change);
     if let Some(old) = &old {
         let before = K::validate(&Change { old: Some(old), new: old, caller, world });
         errors.retain(|error| !before.contains(error));

@@ -3,10 +3,11 @@
 use apimachinery::field::FieldError;
 use futures_util::future::BoxFuture;
 use k8s_openapi::api::rbac::v1::PolicyRule;
-use kube::{CustomResource, KubeSchema};
+use kube::{CustomResource, KubeSchema, ResourceExt as _};
 use serde::{Deserialize, Serialize};
 
 use super::{Change, Context, Kind, Managed, Module, kind};
+use crate::{config::rules::Flaw, signin::settings::flaw};
 
 /// The module of settings.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +48,10 @@ impl Managed for Setting {
             .default
             .as_ref()
             .and_then(|default| kind::immutable("default", old.and_then(|old| old.spec.default.as_ref()), default));
-        kind::errors(kind::name(&new.metadata).into_iter().chain(default))
+        let name = new.name_any();
+        let values = [("value", Some(&new.spec.value)), ("default", new.spec.default.as_ref())];
+        let wrong = values.into_iter().filter_map(|(field, value)| Some(Flaw::new(field, flaw(&name, value?)?)));
+        kind::errors(kind::name(&new.metadata).into_iter().chain(default).chain(wrong))
     }
 }
 

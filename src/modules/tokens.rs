@@ -98,6 +98,10 @@ pub struct TokenSpec {
 const HASHED: &str = "authn.management.cattle.io/token-hashed";
 /// Rancher's: what the token is for.
 pub const KIND_LABEL: &str = "authn.management.cattle.io/kind";
+/// Rancher's: whose it is.
+pub const USER_LABEL: &str = "authn.management.cattle.io/token-userId";
+/// The session that a token came from: the name of its first token.
+pub const SESSION_LABEL: &str = "drover.io/session";
 
 impl Token {
     /// What the token is for, as its label says.
@@ -185,6 +189,28 @@ impl Token {
 }
 
 impl Managed for Token {
+    /// T11: whose a token is, what proves it, how long and where it works, is decided where it is made: at sign-in, by its owner's
+    /// session, by the operator. Whoever may write Tokens may describe them, and switch them off.
+    fn forbid(change: &Change<'_, Self>) -> Option<String> {
+        let Change { old, new, .. } = *change;
+        let Some(old) = old else {
+            let how =
+                "tokens are made at sign-in, by `drover tokens create` or `POST /v3/tokens`, which make their hashes";
+            return Some(how.to_owned());
+        };
+        let mut allowed = old.spec.clone();
+        allowed.description.clone_from(&new.spec.description);
+        if new.spec.enabled == Some(false) {
+            allowed.enabled = Some(false);
+        }
+        let labels = |token: &Self| -> Vec<Option<String>> {
+            [KIND_LABEL, USER_LABEL, SESSION_LABEL].iter().map(|label| token.labels().get(*label).cloned()).collect()
+        };
+        let hashed = |token: &Self| token.annotations().get(HASHED).cloned();
+        let same = allowed == new.spec && labels(old) == labels(new) && hashed(old) == hashed(new);
+        (!same).then(|| "of a token only `description` can be changed, and `enabled` to false".to_owned())
+    }
+
     fn validate(change: &Change<'_, Self>) -> Vec<FieldError> {
         let Change { old, new, world, .. } = *change;
         let mut flaws = match new.input() {

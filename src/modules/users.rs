@@ -13,7 +13,7 @@ use super::{Binding, Change, Context, GROUP, GroupMember, Kind, Limits, Managed,
 use crate::{
     config::rules::{self, Flaw},
     controller::{Conditions, GenericController, Lifecycle, WithLifecycle},
-    world::input::{AttributeInput, UserInput, is_group_of},
+    world::input::{AttributeInput, Subject, UserInput, is_group_of},
 };
 
 /// The module of users.
@@ -133,6 +133,17 @@ impl UserAttribute {
 }
 
 impl Managed for UserAttribute {
+    /// T11: what providers say of a user is written by sign-in, which asked them. Others may have them asked again.
+    fn forbid(change: &Change<'_, Self>) -> Option<String> {
+        let Change { old, new, .. } = *change;
+        let mut allowed = old.map(|old| old.spec.clone()).unwrap_or_default();
+        if new.spec.needs_refresh == Some(true) {
+            allowed.needs_refresh = Some(true);
+        }
+        let why = "what providers say of a user is written by sign-in alone; only `needsRefresh` can be set, to true";
+        (allowed != new.spec || old.is_none()).then(|| why.to_owned())
+    }
+
     fn validate(change: &Change<'_, Self>) -> Vec<FieldError> {
         kind::errors(change.new.input().err().unwrap_or_default())
     }
@@ -173,6 +184,27 @@ impl User {
 }
 
 impl Managed for User {
+    /// T10: who signs in as somebody, and whether it can, is for those who have as much in the management plane.
+    fn forbid(change: &Change<'_, Self>) -> Option<String> {
+        let Change { old, new, caller, world } = *change;
+        let decides = |user: &Self| {
+            let UserSpec { username, enabled, principal_ids, must_change_password, .. } = &user.spec;
+            (username.clone(), *enabled, principal_ids.clone(), *must_change_password)
+        };
+        if old.is_some_and(|old| decides(old) == decides(new)) {
+            return None;
+        }
+        // One that is new has what was bound to its name, or to its principals, before.
+        let name = new.name_any();
+        let own = [Subject::User(name.as_str().into()), Subject::UserPrincipal(rules::local_principal(&name).into())];
+        let named = new.spec.principal_ids.iter().map(|principal| Subject::UserPrincipal(principal.as_str().into()));
+        let named = own.into_iter().chain(named).filter_map(|subject| world.subject(&subject));
+        let known = world.user(&name).into_iter().flat_map(|user| user.own());
+        let role =
+            caller.lacks(world.membership().with_groups(named.chain(known).collect::<Vec<_>>().into_iter()), world)?;
+        Some(format!("User `{name}` has the role `{role}` in the management plane, and you have not"))
+    }
+
     fn validate(change: &Change<'_, Self>) -> Vec<FieldError> {
         let Change { old, new, world, .. } = *change;
         let name = new.name_any();

@@ -13,15 +13,11 @@ use serde_json::{Value, json};
 
 use super::{keys::random, settings::Settings};
 use crate::{
-    modules::{KIND_LABEL, Token, TokenSpec},
+    modules::{KIND_LABEL, SESSION_LABEL, Token, TokenSpec, USER_LABEL},
     secret::Secret,
     world::{TokenHash, Watch, World, input::TokenKind, rows::TokenRow},
 };
 
-/// Rancher's: whose it is.
-pub const USER_LABEL: &str = "authn.management.cattle.io/token-userId";
-/// The session that a token came from: the name of its first token.
-pub const SESSION_LABEL: &str = "drover.io/session";
 /// The session at the provider that a token belongs to: a hash, since it may be anything.
 const PROVIDER_SESSION_LABEL: &str = "drover.io/provider-session";
 /// How long it may take until this replica knows what it has just written.

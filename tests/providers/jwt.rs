@@ -109,6 +109,7 @@ fn configured(provider: &str, issuer: &str, ca_pem: &str, jwt: Value) -> Configu
         certificate: Some(ca_pem.to_owned()),
         timeout: Duration::from_secs(10),
         rules: jwt.rules().unwrap(),
+        admission: String::new(),
     }
 }
 

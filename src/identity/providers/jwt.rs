@@ -53,6 +53,8 @@ pub struct Configured {
     pub timeout: Duration,
     /// How its tokens are read.
     pub rules: Rules,
+    /// What else decides whom its tokens let in, in whatever form: where it changes, they are looked at anew.
+    pub admission: String,
 }
 
 /// Whom an ID token is about.

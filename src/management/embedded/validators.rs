@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     management::access::OPERATOR,
-    modules::{CONFIG_IDENTITY, Caller, GROUP, Kind, Review},
+    modules::{CONFIG_IDENTITY, Caller, GROUP, Kind, Refused, Review},
     world::{Watch, names::LOCAL},
 };
 
@@ -38,7 +38,8 @@ impl Validators {
         match kind.validate(&Review { old: attributes.old, new, caller: &caller, world: &world }) {
             Ok(errors) if errors.is_empty() => rights(attributes, new),
             Ok(errors) => Err(Status::invalid(GROUP, &attributes.resource.kind, attributes.name, &errors).into()),
-            Err(error) => Err(Status::bad_request(error.to_string()).into()),
+            Err(error @ Refused::Unreadable { .. }) => Err(Status::bad_request(error.to_string()).into()),
+            Err(Refused::Forbidden(why)) => Err(forbidden(attributes, &why)),
         }
     }
 }

@@ -85,7 +85,9 @@ pub fn settings(
 pub fn id_tokens(name: &str, spec: &AuthConfigSpec) -> Result<Option<Configured>, Vec<Flaw>> {
     let Some(jwt) = &spec.jwt else { return Ok(None) };
     let Settings { issuer, endpoints, certificate, timeout, .. } = settings(spec, &BTreeMap::new())?;
-    Ok(Some(Configured { provider: name.into(), issuer, endpoints, certificate, timeout, rules: jwt.rules()? }))
+    let admission = format!("{:?} {:?} {:?}", spec.access_mode, spec.allowed_principal_ids, jwt.create_users);
+    let rules = jwt.rules()?;
+    Ok(Some(Configured { provider: name.into(), issuer, endpoints, certificate, timeout, rules, admission }))
 }
 
 #[cfg(test)]
