@@ -35,7 +35,7 @@ pub use refusal::Refusal;
 
 use crate::{
     cluster::Registry,
-    identity::{Accounts, PeerCertificate, SignedTokens},
+    identity::{Accounts, PeerCertificate, Verifier},
     telemetry::{audit::AuditLog, metrics::Metrics, ops::Checks, trace::Tracer},
     world::Watch,
 };
@@ -55,8 +55,8 @@ pub struct Gateway {
     pub clusters: Registry,
     /// Who knows the service accounts of the management plane, where that is in this process.
     pub accounts: Option<Arc<dyn Accounts>>,
-    /// Who knows ID tokens, where people sign in here.
-    pub id_tokens: Option<Arc<dyn SignedTokens>>,
+    /// Who verifies ID tokens and tokens of Rancher's, where people sign in here.
+    pub verifier: Option<Arc<dyn Verifier>>,
     /// Pages of Drover's own, where people sign in here.
     pub pages: Option<Arc<dyn Pages>>,
     /// The audit log.

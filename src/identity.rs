@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 pub use account::{Accounts, ServiceAccount};
 pub use certificate::PeerCertificate;
-pub use signed::SignedTokens;
+pub use signed::Verifier;
 
 use self::providers::jwt::IdToken;
 use crate::world::{
@@ -63,7 +63,7 @@ pub enum Unauthenticated {
     /// No token has this hash, or no user this principal.
     #[error("the credential is not known")]
     Unknown,
-    /// A signed token that nobody has verified yet.
+    /// A token that may be one, and has to be verified first.
     #[error("the credential is not known")]
     NotVerified,
     /// Its time is over, or has not come.

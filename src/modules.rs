@@ -29,7 +29,7 @@ pub use self::{
     groups::{Group, GroupMember, GroupMemberSpec, GroupSpec, Groups},
     kind::{Caller, Change, Kind, Limits, Managed, Refused, Review},
     settings::{Setting, SettingSpec, Settings},
-    tokens::{KIND_LABEL, SESSION_LABEL, Token, TokenSpec, Tokens, USER_LABEL},
+    tokens::{HASHED, KIND_LABEL, SESSION_LABEL, Token, TokenSpec, Tokens, USER_LABEL},
     users::{User, UserAttribute, UserAttributeSpec, UserSpec, Users},
 };
 use crate::controller::WorkQueueMetrics;

@@ -188,7 +188,14 @@ impl SignIn {
         let people = People::new(client.clone(), world.clone(), sessions.clone());
         let health = Health::new(providers.clone());
         let attempts = Attempts::default();
-        let bearer = Bearer::new(tokens, providers.clone(), people.clone(), control.clone());
+        let bearer = Bearer::new(
+            tokens,
+            providers.clone(),
+            people.clone(),
+            sessions.clone(),
+            local.hasher().clone(),
+            control.clone(),
+        );
         Ok(Arc::new(Self { client, world, providers, sessions, people, local, keys, attempts, health, bearer }))
     }
 

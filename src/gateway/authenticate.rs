@@ -10,7 +10,9 @@ use jiff::Timestamp;
 
 use super::{Peer, Refusal};
 use crate::{
-    identity::{Accounts, Credential, Identity, Presented, SignedTokens, Unauthenticated, account::is_signed},
+    identity::{
+        Accounts, Credential, Identity, Presented, Unauthenticated, Verifier, account::is_signed, signed::is_verifiable,
+    },
     web::cookies,
     world::{TokenHash, World},
 };
@@ -46,7 +48,7 @@ pub fn authenticate(
     upgrade: bool,
     world: &World,
     accounts: Option<&dyn Accounts>,
-    id_tokens: Option<&dyn SignedTokens>,
+    verifier: Option<&dyn Verifier>,
     now: Timestamp,
 ) -> Result<Authenticated, Refusal> {
     let bearer = credential::read_authorization(headers)?;
@@ -85,14 +87,16 @@ pub fn authenticate(
         }
         // What is no token of Drover's, and nothing that one of them was: a token that ended is not asked about elsewhere.
         Err(Unauthenticated::Unknown) => {
-            let signed = token.as_ref().map(credential::Token::expose).filter(|token| is_signed(token));
-            let token = signed.ok_or(Unauthenticated::Unknown)?;
-            if let Some(account) = accounts.and_then(|accounts| accounts.of_token(token)) {
+            let token = token.as_ref().map(credential::Token::expose).ok_or(Unauthenticated::Unknown)?;
+            if is_signed(token)
+                && let Some(account) = accounts.and_then(|accounts| accounts.of_token(token))
+            {
                 let identity = Identity::of_account(&account);
                 return Ok(Authenticated { identity, presented: Presented::Account(account), cookie, protocols });
             }
-            let known = id_tokens.and_then(|tokens| tokens.cached(&TokenHash::of(token), now));
-            let presented = Presented::IdToken(known.ok_or(Unauthenticated::NotVerified)?);
+            let verifier = verifier.filter(|_| is_verifiable(token, world)).ok_or(Unauthenticated::Unknown)?;
+            let known = verifier.cached(&TokenHash::of(token), now).ok_or(Unauthenticated::NotVerified)?;
+            let presented = Presented::IdToken(known);
             let identity = Identity::of(&presented, world, now)?;
             Ok(Authenticated { identity, presented, cookie, protocols })
         }
@@ -100,14 +104,14 @@ pub fn authenticate(
     }
 }
 
-/// The signed token of a request, which [`authenticate`] said is not verified yet.
-pub fn signed_token(headers: &HeaderMap, upgrade: bool) -> Option<String> {
+/// The token of a request of which [`authenticate`] said that it is not verified yet.
+pub fn unverified(headers: &HeaderMap, upgrade: bool) -> Option<String> {
     let token = match credential::read_authorization(headers).ok()? {
         Some(token) => token,
         None if upgrade => credential::read_subprotocol(headers).ok()??.token,
         None => return None,
     };
-    Some(token.expose().to_owned()).filter(|token| is_signed(token))
+    Some(token.expose().to_owned())
 }
 
 /// Whether a browser adds this credential by itself, whichever page asks: a client certificate, a password it remembers.

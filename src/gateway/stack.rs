@@ -154,23 +154,23 @@ async fn to_cluster(
     let mut world = gateway.watch.load();
     // Service accounts are nobody in any cluster but their own: elsewhere their tokens are not even looked at.
     let accounts = gateway.accounts.as_deref().filter(|accounts| accounts.cluster() == id);
-    let id_tokens = gateway.id_tokens.as_deref();
+    let verifier = gateway.verifier.as_deref();
     let judge = |world: &World| {
         let (method, headers, uri) = (request.method(), request.headers(), request.uri());
         let (upgrade, now) = (wanted.is_some(), exchange.received());
-        authenticate::authenticate(method, headers, uri, peer, upgrade, world, accounts, id_tokens, now)
+        authenticate::authenticate(method, headers, uri, peer, upgrade, world, accounts, verifier, now)
     };
     let mut judged = judge(&world);
-    // A signed token is verified once, elsewhere: then it is known, and the world may know its user.
-    if let (Err(Refusal::Unauthenticated(Unauthenticated::NotVerified)), Some(id_tokens)) = (&judged, id_tokens)
-        && let Some(token) = authenticate::signed_token(request.headers(), wanted.is_some())
+    // Verified once, elsewhere: then it is known, and the world may know its user.
+    if let (Err(Refusal::Unauthenticated(Unauthenticated::NotVerified)), Some(verifier)) = (&judged, verifier)
+        && let Some(token) = authenticate::unverified(request.headers(), wanted.is_some())
     {
-        match id_tokens.verify(&token, exchange.received()).await {
-            Ok(_) => {
+        match verifier.verify(&token, exchange.received()).await {
+            Ok(()) => {
                 world = gateway.watch.load();
                 judged = judge(&world);
             }
-            Err(error) => tracing::debug!(audit_id = %exchange.audit_id(), %error, "a signed token is not taken"),
+            Err(error) => tracing::debug!(audit_id = %exchange.audit_id(), %error, "a credential proves nothing"),
         }
     }
     let authenticated = judged.map_err(|refusal| failed(worker, exchange, refusal))?;

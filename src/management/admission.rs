@@ -158,14 +158,68 @@ mod tests {
     #[test]
     fn a_token_in_plain_text_is_refused_and_not_repeated() {
         let token = json!({"metadata": {"name": "t"}, "token": "drover_secret", "userId": "u-a"});
-        let answer = ask("tokens", "jo", &token, &Value::Null);
-        assert_eq!(answer["allowed"], false);
-        assert!(!answer.to_string().contains("drover_secret"));
+        for caller in ["jo", "drover:operator"] {
+            let answer = ask("tokens", caller, &token, &Value::Null);
+            assert_eq!(answer["allowed"], false);
+            assert!(!answer.to_string().contains("drover_secret"));
+        }
         let hash = |digit: &str| format!("sha256:{}", digit.repeat(64));
         let token = |hash: String, user: &str| json!({"metadata": {"name": "t"}, "token": hash, "userId": user});
-        assert_eq!(ask("tokens", "jo", &token(hash("a"), "u-a"), &Value::Null)["allowed"], true);
-        assert_eq!(ask("tokens", "jo", &token(hash("a"), "u-b"), &token(hash("a"), "u-a"))["allowed"], false);
-        assert_eq!(ask("tokens", "jo", &token(hash("b"), "u-a"), &token(hash("a"), "u-a"))["allowed"], false);
+        let (old, operator) = (token(hash("a"), "u-a"), "drover:operator");
+        assert_eq!(ask("tokens", operator, &old, &Value::Null)["allowed"], true);
+        assert_eq!(ask("tokens", operator, &token(hash("a"), "u-b"), &old)["allowed"], false);
+        assert_eq!(ask("tokens", operator, &token(hash("b"), "u-a"), &old)["allowed"], false);
+    }
+
+    /// T11.
+    #[test]
+    fn who_may_write_tokens_can_describe_them_and_switch_them_off_and_no_more() {
+        let token = |fields: &Value| {
+            let mut token = json!({"metadata": {"name": "t", "labels": {"authn.management.cattle.io/kind": "refresh"}},
+                "token": format!("sha256:{}", "a".repeat(64)), "userId": "u-a", "clusterName": "c-1",
+                "expiresAt": "2030-01-01T00:00:00Z", "enabled": true});
+            token.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+            token
+        };
+        let old = token(&json!({}));
+        let refused = ask("tokens", "jo", &old, &Value::Null);
+        assert_eq!((&refused["allowed"], &refused["status"]["code"]), (&json!(false), &json!(403)));
+        for allowed in [json!({"description": "mine"}), json!({"enabled": false})] {
+            assert_eq!(ask("tokens", "jo", &token(&allowed), &old)["allowed"], true, "{allowed}");
+        }
+        let off = token(&json!({"enabled": false}));
+        assert_eq!(ask("tokens", "jo", &old, &off)["status"]["code"], 403, "switched on");
+        for more in [
+            json!({"userId": "u-admin"}),
+            json!({"token": format!("sha256:{}", "b".repeat(64))}),
+            json!({"clusterName": null}),
+            json!({"clusterName": "local"}),
+            json!({"expiresAt": "2040-01-01T00:00:00Z"}),
+            json!({"groupPrincipals": ["corp_group://admins"]}),
+            json!({"idleTtl": 0}),
+            json!({"authProvider": "local"}),
+            json!({"metadata": {"name": "t"}}),
+            json!({"metadata": {"name": "t", "labels": {"authn.management.cattle.io/kind": "session"}}}),
+        ] {
+            assert_eq!(ask("tokens", "jo", &token(&more), &old)["status"]["code"], 403, "{more}");
+        }
+    }
+
+    /// T11.
+    #[test]
+    fn what_providers_say_of_a_user_is_written_by_sign_in_alone() {
+        let attribute = |fields: &Value| {
+            let mut attribute = json!({"metadata": {"name": "u-a"}, "userName": "u-a",
+                "groupPrincipals": {"corp": {"items": ["corp_group://dev"]}}});
+            attribute.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+            attribute
+        };
+        let old = attribute(&json!({}));
+        assert_eq!(ask("userattributes", "jo", &old, &Value::Null)["status"]["code"], 403);
+        let more = attribute(&json!({"groupPrincipals": {"corp": {"items": ["corp_group://admins"]}}}));
+        assert_eq!(ask("userattributes", "jo", &more, &old)["status"]["code"], 403);
+        assert_eq!(ask("userattributes", "jo", &attribute(&json!({"needsRefresh": true})), &old)["allowed"], true);
+        assert_eq!(ask("userattributes", "drover:signin", &more, &old)["allowed"], true);
     }
 
     #[test]

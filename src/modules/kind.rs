@@ -11,7 +11,12 @@ use serde_json::Value;
 
 use crate::{
     config::rules::{self, Flaw},
-    world::{World, input::LimitsInput, names::LOCAL, rows::SubjectId},
+    world::{
+        World,
+        input::LimitsInput,
+        names::{self, LOCAL},
+        rows::SubjectId,
+    },
 };
 
 /// Who writes an object.
@@ -90,9 +95,18 @@ impl Caller {
         let local = world.cluster(LOCAL)?;
         let places = local.roles_of(subjects);
         let mut roles = places.iter().filter_map(|place| local.roles.get(*place as usize));
-        let lacking = roles.find(|role| !self.groups.iter().any(|group| **group == *role.group));
-        lacking.map(|role| Arc::clone(&role.template))
+        let own = |template: &str| self.groups.contains(&names::cluster_role_group(LOCAL, template).to_string());
+        let has = |template: &str| own(template) || above(template).iter().any(|template| own(template));
+        roles.find(|role| !has(&role.template)).map(|role| Arc::clone(&role.template))
     }
+}
+
+/// The roles that Kubernetes comes with which have all that another has.
+fn above(template: &str) -> &'static [&'static str] {
+    const ORDER: [&str; 4] = ["cluster-admin", "admin", "edit", "view"];
+    let place = ORDER.iter().position(|known| *known == template).unwrap_or(1);
+    // Whatever it is, who may do everything has it.
+    ORDER.get(..place).unwrap_or_default()
 }
 
 /// One kind among others: what the plane, admission and the installer need of it.

@@ -95,7 +95,7 @@ pub struct TokenSpec {
 }
 
 /// Rancher's: the token's value is a hash.
-const HASHED: &str = "authn.management.cattle.io/token-hashed";
+pub const HASHED: &str = "authn.management.cattle.io/token-hashed";
 /// Rancher's: what the token is for.
 pub const KIND_LABEL: &str = "authn.management.cattle.io/kind";
 /// Rancher's: whose it is.
@@ -224,7 +224,9 @@ impl Managed for Token {
         };
         // Another user, or another secret, is another credential.
         flaws.extend(kind::immutable("userId", old.map(|old| &old.spec.user_id), &new.spec.user_id));
-        flaws.extend(kind::immutable("token", old.map(|old| &old.spec.token), &new.spec.token));
+        // What proves one of Rancher's is written anew at its first use.
+        let before = old.filter(|old| !old.is_salted()).map(|old| &old.spec.token);
+        flaws.extend(kind::immutable("token", before, &new.spec.token));
         kind::errors(flaws)
     }
 }

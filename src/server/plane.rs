@@ -31,7 +31,7 @@ use crate::{
     },
     controller::WorkQueueMetrics,
     gateway::{Gateway, Pages},
-    identity::{Accounts, SignedTokens},
+    identity::{Accounts, Verifier},
     management::{
         self, Connections, Directory, Plane, Rancher,
         bootstrap::{self, Origin},
@@ -326,8 +326,8 @@ pub async fn start(
 /// What sign-in gives the gateway.
 #[derive(Debug)]
 pub struct Doors {
-    /// Who knows ID tokens.
-    pub id_tokens: Arc<dyn SignedTokens>,
+    /// Who verifies ID tokens and tokens of Rancher's.
+    pub verifier: Arc<dyn Verifier>,
     /// The pages.
     pub pages: Arc<dyn Pages>,
 }
@@ -363,8 +363,8 @@ pub async fn sign_in(
         tokio::join!(up, keys, Arc::clone(&keeper).write_uses(stop.clone()));
     }));
     let _ = managed.signin.set(Arc::clone(&signin));
-    let id_tokens = Arc::new(signin.bearer.clone());
-    Ok(Some(Doors { id_tokens, pages: Arc::new(Web::new(signin, public, control.clone())) }))
+    let verifier = Arc::new(signin.bearer.clone());
+    Ok(Some(Doors { verifier, pages: Arc::new(Web::new(signin, public, control.clone())) }))
 }
 
 /// Makes the first administrator. A password that nobody knows yet is told on standard output, which is no log.

@@ -153,7 +153,7 @@ async fn serve(config: Arc<ServerConfig>, control: tokio::runtime::Handle) -> Re
         watch: watch.clone(),
         clusters: registry.clone(),
         accounts,
-        id_tokens: doors.as_ref().map(|doors| Arc::clone(&doors.id_tokens)),
+        verifier: doors.as_ref().map(|doors| Arc::clone(&doors.verifier)),
         pages: doors.map(|doors| doors.pages),
         audit: Arc::clone(&audit),
         metrics: Arc::clone(&metrics),

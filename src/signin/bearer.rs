@@ -1,5 +1,6 @@
-//! ID tokens as bearer credentials: whom the token is about is let in as at a sign-in, and nothing is written but, where the
-//! provider says so, the User at the first token.
+//! Bearer credentials that are verified once. ID tokens: whom the token is about is let in as at a sign-in, and nothing is written
+//! but, where the provider says so, the User at the first token. Tokens of Rancher's: at the first use the Token gets the SHA-256
+//! of the whole in place of the salted hash.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -8,16 +9,22 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    hasher::Hasher,
     people::{NotAdmitted, People},
     providers::Providers,
+    sessions::Sessions,
 };
 use crate::{
     config::address::Check,
     identity::{
-        SignedTokens,
-        provider::{LoginError, Person, Principal, PrincipalKind, ProviderError},
+        Verifier,
+        account::is_signed,
+        provider::{LoginError, Person, Principal, PrincipalKind, ProviderError, Refused},
         providers::jwt::{IdToken, IdTokens},
+        salted,
+        signed::named,
     },
+    secret::Secret,
     world::TokenHash,
 };
 
@@ -30,6 +37,8 @@ pub struct Bearer {
     tokens: Arc<IdTokens>,
     providers: Providers,
     people: People,
+    sessions: Sessions,
+    hasher: Hasher,
     control: tokio::runtime::Handle,
 }
 
@@ -50,9 +59,11 @@ impl Bearer {
         tokens: Arc<IdTokens>,
         providers: Providers,
         people: People,
+        sessions: Sessions,
+        hasher: Hasher,
         control: tokio::runtime::Handle,
     ) -> Self {
-        Self { tokens, providers, people, control }
+        Self { tokens, providers, people, sessions, hasher, control }
     }
 
     /// Asks issuers for their keys until `stop`.
@@ -65,7 +76,22 @@ impl Bearer {
         }
     }
 
-    async fn take(self, token: String, now: Timestamp) -> Result<Arc<IdToken>, LoginError> {
+    /// A token of Rancher's, `<name>:<key>`: its key is hashed once with the stored salt.
+    async fn bring_over(&self, name: &str, key: &str, whole: &str) -> Result<(), LoginError> {
+        let failed = |why: &dyn fmt::Display| LoginError::from(ProviderError::new("tokens", why));
+        let Some(stored) = self.sessions.salted(name) else { return Err(Refused::Credentials.into()) };
+        let tried = Secret::new(key.to_owned());
+        let proved = self.hasher.run(move || salted::verify(&stored, tried.expose())).await;
+        if !proved.map_err(|busy| failed(&busy))? {
+            return Err(Refused::Credentials.into());
+        }
+        self.sessions.bring_over(name, whole).await.map_err(|error| failed(&error))
+    }
+
+    async fn take(self, token: String, now: Timestamp) -> Result<(), LoginError> {
+        if let Some((name, key)) = named(&token).filter(|_| !is_signed(&token)) {
+            return self.bring_over(name, key, &token).await;
+        }
         let verified = self.tokens.verify(&token, now).await?;
         let name = &verified.provider;
         let failed = |why: &dyn fmt::Display| LoginError::from(ProviderError::new(&**name, why));
@@ -85,19 +111,19 @@ impl Bearer {
             session: None,
         };
         match self.people.admit_bearer(&entry, &person).await {
-            Ok(()) => Ok(verified),
+            Ok(()) => Ok(()),
             Err(NotAdmitted::Session(error)) => Err(failed(&error)),
-            Err(error) => Err(crate::identity::provider::Refused::Answer(error.to_string()).into()),
+            Err(error) => Err(Refused::Answer(error.to_string()).into()),
         }
     }
 }
 
-impl SignedTokens for Bearer {
+impl Verifier for Bearer {
     fn cached(&self, hash: &TokenHash, now: Timestamp) -> Option<Arc<IdToken>> {
         self.tokens.cached(hash, now)
     }
 
-    fn verify(&self, token: &str, now: Timestamp) -> BoxFuture<'static, Result<Arc<IdToken>, LoginError>> {
+    fn verify(&self, token: &str, now: Timestamp) -> BoxFuture<'static, Result<(), LoginError>> {
         // Not on a worker: keys may have to be fetched, and a User made.
         let task = self.control.spawn(self.clone().take(token.to_owned(), now));
         Box::pin(async move {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{keys::random, settings::Settings};
 use crate::{
-    modules::{KIND_LABEL, SESSION_LABEL, Token, TokenSpec, USER_LABEL},
+    modules::{HASHED, KIND_LABEL, SESSION_LABEL, Token, TokenSpec, USER_LABEL},
     secret::Secret,
     world::{TokenHash, Watch, World, input::TokenKind, rows::TokenRow},
 };
@@ -269,6 +269,23 @@ impl Sessions {
             }
         }
         self.seen(|world| hashes.iter().all(|hash| world.token(hash).is_none())).await
+    }
+
+    /// The salted hash of a token of Rancher's that nobody has shown yet.
+    pub fn salted(&self, name: &str) -> Option<Arc<str>> {
+        self.world.load().token(&TokenHash::salted(name))?.salted.clone()
+    }
+
+    /// Writes the SHA-256 of a token of Rancher's in place of its salted hash. When this returns this replica takes the token.
+    ///
+    /// # Errors
+    /// A plane that refuses.
+    pub async fn bring_over(&self, name: &str, whole: &str) -> Result<(), SessionError> {
+        let hash = TokenHash::of(whole);
+        let change = json!({"token": hash_text(hash), "metadata": {"annotations": {HASHED: null}}});
+        self.api().patch(name, &PatchParams::default(), &Patch::Merge(&change)).await?;
+        tracing::info!(token = name, "a token of Rancher's is known by its SHA-256 now");
+        self.seen(|world| world.token(&hash).is_some()).await
     }
 
     /// The object of a token.
