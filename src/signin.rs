@@ -179,14 +179,14 @@ impl SignIn {
         control: &tokio::runtime::Handle,
     ) -> Result<Arc<Self>, keys::KeysError> {
         let threads = std::thread::available_parallelism().map_or(1, |count| count.get() / 2).clamp(1, 8);
-        let hasher = Hasher::start(threads).map_err(|_| keys::KeysError::Random)?;
+        let hasher = Hasher::start(threads).map_err(keys::KeysError::Thread)?;
         let keys = Keys::of(&client).await?;
         let local = Local::new(client.clone(), world.clone(), hasher);
         let tokens = bearer::tokens(&addresses);
         let providers = Providers::follow(&client, local.clone(), Arc::clone(&tokens), addresses);
         let sessions = Sessions::new(client.clone(), world.clone());
         let people = People::new(client.clone(), world.clone(), sessions.clone());
-        let health = Health::new(providers.clone());
+        let health = Health::new(providers.clone())?;
         let attempts = Attempts::default();
         let bearer = Bearer::new(
             tokens,

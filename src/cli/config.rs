@@ -34,6 +34,7 @@ impl Config {
                     }
                 };
                 wrong.extend(server::check::clusters(&config, &inputs)?);
+                wrong.extend(server::check::providers(&config));
                 if !wrong.is_empty() {
                     return Err(Failure(wrong.join("\n")));
                 }

@@ -193,25 +193,29 @@ pub async fn set(client: &Client, user: &User, password: &Secret<String>) -> Res
     store(client, &user.name_any(), user.metadata.uid.as_deref(), hash(password)?).await
 }
 
+/// What goes with the User `name`, where its `uid` is known.
+pub fn owner(name: &str, uid: Option<&str>) -> Option<Vec<OwnerReference>> {
+    Some(vec![OwnerReference {
+        api_version: User::api_version(&()).into_owned(),
+        kind: User::kind(&()).into_owned(),
+        name: name.to_owned(),
+        uid: uid?.to_owned(),
+        ..OwnerReference::default()
+    }])
+}
+
 /// Stores the hash of a user's password. With the `uid` of the User it goes with it.
 ///
 /// # Errors
 /// A plane that refuses.
 pub async fn store(client: &Client, name: &str, uid: Option<&str>, hash: String) -> Result<(), PasswordError> {
-    let owner = uid.map(|uid| OwnerReference {
-        api_version: User::api_version(&()).into_owned(),
-        kind: User::kind(&()).into_owned(),
-        name: name.to_owned(),
-        uid: uid.to_owned(),
-        ..OwnerReference::default()
-    });
     let secret = SecretObject {
         metadata: ObjectMeta {
             name: Some(name.to_owned()),
             namespace: Some(NAMESPACE.to_owned()),
             labels: Some(labels()),
             annotations: Some(BTreeMap::from([(HOW.to_owned(), "argon2id".to_owned())])),
-            owner_references: owner.map(|owner| vec![owner]),
+            owner_references: owner(name, uid),
             ..ObjectMeta::default()
         },
         data: Some(BTreeMap::from([(KEY.to_owned(), ByteString(hash.into_bytes()))])),

@@ -3,11 +3,14 @@
 use std::{io, path::Path, sync::Arc};
 
 use rustls::crypto::aws_lc_rs;
+use serde::Deserialize as _;
+use serde_json::Value;
 
 use super::tls::{self, TlsError};
 use crate::{
     cluster,
     config::{self, Problems, address::AddressPolicy, server::ServerConfig},
+    modules::{AuthConfig, AuthConfigSpec},
     telemetry::audit,
     world::input::{Connection, Inputs},
 };
@@ -60,6 +63,32 @@ pub fn clusters(config: &ServerConfig, inputs: &Inputs) -> io::Result<Vec<String
         found.extend(runtime.block_on(cluster::check(connection)).err().map(|why| format!("Cluster `{id}`: {why}")));
     }
     Ok(found)
+}
+
+/// What is wrong with the `AuthConfig`s among the manifests: the plane would refuse them, or drop what it does not know.
+pub fn providers(config: &ServerConfig) -> Vec<String> {
+    let schema = schemars::schema_for!(AuthConfigSpec);
+    let known = schema.get("properties").and_then(Value::as_object);
+    let is_known = |field: &str| {
+        ["apiVersion", "kind", "metadata"].contains(&field) || known.is_none_or(|known| known.contains_key(field))
+    };
+    let mut found = Vec::new();
+    let objects = config::manifests::read(config.manifests()).objects;
+    for object in objects.iter().filter(|object| object["kind"] == "AuthConfig") {
+        let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+        let fields = object.as_object().into_iter().flat_map(|fields| fields.keys());
+        let unknown = fields.filter(|field| !is_known(field));
+        found.extend(unknown.map(|field| format!("AuthConfig `{name}`: {field}: there is no such field")));
+        match AuthConfig::deserialize(object).map(|config| config.input()) {
+            Err(error) => found.push(format!("AuthConfig `{name}`: {error}")),
+            Ok(Err(flaws)) => {
+                let told = flaws.iter().map(|flaw| format!("AuthConfig `{name}`: {}: {}", flaw.field, flaw.message));
+                found.extend(told);
+            }
+            Ok(Ok(_)) => {}
+        }
+    }
+    found
 }
 
 fn refused(policy: &AddressPolicy, connection: &Connection) -> Option<String> {

@@ -341,6 +341,7 @@ pub async fn sign_in(
     world: &Watch,
     addresses: AddressPolicy,
     public: &str,
+    metrics: &Metrics,
     control: &tokio::runtime::Handle,
 ) -> Result<Option<Doors>, ServeError> {
     let Some(managed) = managed else { return Ok(None) };
@@ -350,6 +351,7 @@ pub async fn sign_in(
     }
     let plane = &managed.plane;
     let signin = SignIn::start(plane.client(Some(signin::IDENTITY))?, world.clone(), addresses, control).await?;
+    metrics.register(Box::new(signin.health.metric()))?;
     let elector = management::elector(plane, LEASE, &identity()?)?;
     let (keeper, stop) = (Arc::clone(&signin), managed.stop.clone());
     let _ = managed.keeping.set(tokio::spawn(async move {
@@ -360,7 +362,8 @@ pub async fn sign_in(
             }
         };
         let keys = keeper.bearer.clone().keep_keys(stop.clone());
-        tokio::join!(up, keys, Arc::clone(&keeper).write_uses(stop.clone()));
+        let health = keeper.health.clone().publish(stop.clone());
+        tokio::join!(up, keys, health, Arc::clone(&keeper).write_uses(stop.clone()));
     }));
     let _ = managed.signin.set(Arc::clone(&signin));
     let verifier = Arc::new(signin.bearer.clone());

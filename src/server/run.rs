@@ -147,7 +147,7 @@ async fn serve(config: Arc<ServerConfig>, control: tokio::runtime::Handle) -> Re
     let (source, managed) = plane::start(&config, plane, reading, &running).await?;
 
     let public = public_url(&config, gateway_address);
-    let doors = plane::sign_in(managed.as_ref(), &watch, policy, &public, &control).await?;
+    let doors = plane::sign_in(managed.as_ref(), &watch, policy, &public, &metrics, &control).await?;
     let checks = Arc::new(ops::Checks::new());
     let gateway = Arc::new(Gateway {
         watch: watch.clone(),

@@ -3,7 +3,11 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
+
+use prometheus::{IntGaugeVec, Opts};
+use tokio_util::sync::CancellationToken;
 
 use super::providers::{Entry, Providers};
 use crate::identity::provider::ProviderError;
@@ -13,12 +17,42 @@ use crate::identity::provider::ProviderError;
 pub struct Health {
     providers: Providers,
     failures: Arc<Mutex<BTreeMap<Arc<str>, ProviderError>>>,
+    up: IntGaugeVec,
 }
+
+/// How often the metric is brought up to date.
+const PUBLISH: Duration = Duration::from_secs(5);
 
 impl Health {
     /// Of `providers`, of which nothing bad is known.
-    pub fn new(providers: Providers) -> Self {
-        Self { providers, failures: Arc::default() }
+    ///
+    /// # Errors
+    /// Never: the metric's name is one.
+    pub fn new(providers: Providers) -> Result<Self, prometheus::Error> {
+        let help = "Whether the last call to a provider of identities was answered as it should be.";
+        let up = IntGaugeVec::new(Opts::new("drover_provider_up", help), &["provider"])?;
+        Ok(Self { providers, failures: Arc::default(), up })
+    }
+
+    /// The metric, to be registered.
+    pub fn metric(&self) -> IntGaugeVec {
+        self.up.clone()
+    }
+
+    /// Keeps the metric up to date until `stop`.
+    pub async fn publish(self, stop: CancellationToken) {
+        loop {
+            let all = self.all();
+            // A provider that is gone is in no metric.
+            self.up.reset();
+            for (provider, failure) in all {
+                self.up.with_label_values(&[&*provider]).set(i64::from(failure.is_none()));
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(PUBLISH) => {}
+            }
+        }
     }
 
     /// Takes note of a call to a provider: how it failed, or that it did not.

@@ -39,6 +39,12 @@ pub enum KeysError {
     /// The system gives no randomness.
     #[error("the system has no randomness")]
     Random,
+    /// The system gives no thread.
+    #[error("the system gives no thread for passwords: {0}")]
+    Thread(#[source] std::io::Error),
+    /// There is such a metric already.
+    #[error(transparent)]
+    Metric(#[from] prometheus::Error),
 }
 
 /// The keys of the fleet.

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     identity::provider::{Known, Person, Principal},
-    management::GRANTS,
+    management::{GRANTS, passwords::owner},
     modules::{AccessMode, User, UserAttribute, UserAttributeSpec, UserSpec},
     secret::Secret,
     world::{
@@ -314,7 +314,11 @@ impl People {
         }
         let Some(value) = value else { return Ok(()) };
         let object = SecretObject {
-            metadata: ObjectMeta { name: Some(user.to_owned()), ..ObjectMeta::default() },
+            metadata: ObjectMeta {
+                name: Some(user.to_owned()),
+                owner_references: owner(user, self.world.load().user(user).and_then(|user| user.uid.as_deref())),
+                ..ObjectMeta::default()
+            },
             data: Some(BTreeMap::from([(provider.to_owned(), value)])),
             ..SecretObject::default()
         };
