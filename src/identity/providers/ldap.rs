@@ -125,7 +125,7 @@ impl Ldap {
         }
         let mut session = self.session().await?;
         let begins = |attributes: &[String]| filter::any(attributes.iter().map(|name| filter::begins(name, term)));
-        let mut principals = Vec::new();
+        let (mut principals, mut of_groups) = (Vec::new(), Vec::new());
         if query.kind != Some(PrincipalKind::Group) {
             let users = &self.settings.users;
             let wanted = self.user_filter(begins(&users.search));
@@ -137,8 +137,11 @@ impl Ldap {
             let groups = &self.settings.groups;
             let wanted = self.group_filter(begins(&groups.search));
             let found = session.search(&Search::under(&groups.base, wanted, vec![&groups.name], limit)).await;
-            principals.extend(self.fallible(found)?.entries.iter().map(|one| one.group(&self.name, &self.settings)));
+            of_groups.extend(self.fallible(found)?.entries.iter().map(|one| one.group(&self.name, &self.settings)));
         }
+        // Many users of a name must not hide the groups.
+        principals.truncate(limit - of_groups.len().min(limit / 2));
+        principals.extend(of_groups);
         principals.truncate(limit);
         Ok(principals)
     }

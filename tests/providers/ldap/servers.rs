@@ -75,7 +75,7 @@ async fn the_next_server_is_asked_when_the_first_is_down() {
     first.stop();
     let ann = login(&provider, "ann", PASSWORD).await.unwrap();
     assert_eq!(provider.test(None).await.unwrap().server, format!("ldaps://{}:3636", second.host()));
-    // What works is stayed with; what stops working is left.
+    // What did not answer is asked again when nothing else answers.
     first.start_again().await;
     second.stop();
     assert!(login(&provider, "ann", PASSWORD).await.is_ok());
@@ -107,12 +107,12 @@ async fn a_connection_that_died_without_a_sign_is_replaced() {
     let both = AuthConfigSpec {
         servers: vec![slapd.host(), other.host()],
         certificate,
-        connection_timeout: Some(2000),
+        connection_timeout: Some(4000),
         ..spec(&slapd)
     };
     let provider = provider(&both);
     assert!(login(&provider, "ann", PASSWORD).await.is_ok());
-    // The kept connection goes to a server that answers nothing more, and so does the next one.
+    // The kept connection goes to a server that answers nothing more; the other one is asked then.
     slapd.signal("STOP");
     assert!(login(&provider, "ann", PASSWORD).await.is_ok());
     slapd.signal("CONT");

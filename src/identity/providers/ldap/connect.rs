@@ -8,7 +8,7 @@ use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpStream, UnixStream},
-    time::timeout,
+    time::{Instant, timeout},
 };
 use tokio_rustls::TlsConnector;
 use tokio_util::task::AbortOnDropHandle;
@@ -40,6 +40,8 @@ pub(super) struct Connection {
     pub(super) ldap: Ldap,
     /// Such as `ldaps://dc1.example.org:636`.
     pub(super) server: String,
+    /// When it was made.
+    pub(super) since: Instant,
     /// Why it ended.
     pub(super) ending: Ending,
     _tasks: [AbortOnDropHandle<()>; 2],
@@ -167,7 +169,7 @@ async fn library(stream: impl AsyncRead + AsyncWrite + Send + 'static, server: S
         let _ = driver.drive().await;
     });
     let tasks = [AbortOnDropHandle::new(relay), AbortOnDropHandle::new(driver)];
-    Ok(Connection { ldap, server, ending, _tasks: tasks })
+    Ok(Connection { ldap, server, since: Instant::now(), ending, _tasks: tasks })
 }
 
 fn client_config(certificate: Option<&str>) -> Result<Arc<ClientConfig>, String> {

@@ -74,7 +74,9 @@ impl Ldap {
             let whole = |entry: &Entry| entry.is("userPrincipalName", user) || entry.is(login, user);
             if people.iter().any(whole) && domain.0.is_some() {
                 people.retain(whole);
-            } else if let Some(domain) = domain.0.or(self.settings.default_domain.as_deref()) {
+            } else if let Some(domain) = domain.0 {
+                people.retain(|entry| is_of_domain(entry, domain));
+            } else if let Some(domain) = self.settings.default_domain.as_deref().filter(|_| people.len() > 1) {
                 people.retain(|entry| is_of_domain(entry, domain));
             }
         }

@@ -21,8 +21,10 @@ const AT_ONCE: usize = 16;
 const MOST_IDLE: usize = 4;
 /// How long a connection is kept unused: less than servers and firewalls do.
 const IDLE: Duration = Duration::from_mins(1);
-/// How long a server that works is asked before those that stand before it.
-const LOYALTY: Duration = Duration::from_mins(5);
+/// How long a connection is used at all, so that all go back to the first server some time after it is there again.
+const OLDEST: Duration = Duration::from_mins(10);
+/// How long a server that did not answer is asked only after the others.
+const AVOIDED: Duration = Duration::from_mins(5);
 
 /// Connections to the servers of one directory.
 pub(super) struct Pool {
@@ -31,19 +33,14 @@ pub(super) struct Pool {
     places: Arc<Semaphore>,
     /// Bound as the account that searches, with the moment of their last use.
     idle: Mutex<Vec<(Instant, Connection)>>,
-    /// The server that was reached last.
-    working: Mutex<Option<(usize, Instant)>>,
+    /// When each server did not answer, last.
+    failed: Mutex<Vec<Option<Instant>>>,
 }
 
 impl Pool {
     pub(super) fn new(connector: Connector, servers: Vec<String>) -> Self {
-        Self {
-            connector,
-            servers,
-            places: Arc::new(Semaphore::new(AT_ONCE)),
-            idle: Mutex::default(),
-            working: Mutex::default(),
-        }
+        let failed = Mutex::new(vec![None; servers.len()]);
+        Self { connector, servers, places: Arc::new(Semaphore::new(AT_ONCE)), idle: Mutex::default(), failed }
     }
 
     /// Waits until one more call may run.
@@ -64,43 +61,61 @@ impl Pool {
     /// Keeps a connection for the next call, if it is of use.
     pub(super) fn give_back(&self, mut connection: Connection) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if connection.is_usable() && idle.len() < MOST_IDLE {
+        if connection.is_usable() && connection.since.elapsed() < OLDEST && idle.len() < MOST_IDLE {
             idle.push((Instant::now(), connection));
         }
     }
 
-    /// Drops all connections that are kept: one of them was dead without a sign.
-    pub(super) fn clear(&self) {
+    /// A connection to `server` was dead without a sign: none that is kept is used any more, and another server is asked first.
+    pub(super) fn dead(&self, server: &str) {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        if let Some(index) = self.servers.iter().position(|host| self.connector.url(host) == server) {
+            self.mark(index, Some(Instant::now()));
+        }
     }
 
     /// A new connection to the first server that answers, and what it says to `name` and `password`.
     ///
-    /// The server that worked last is tried first; each may take its share of the time that is left.
+    /// Those that did not answer lately are asked last; each may take its share of the time that is left.
     pub(super) async fn bind(
         &self,
         name: &str,
         password: &str,
         deadline: Instant,
     ) -> Result<(Connection, Bound), Fault> {
-        let last = *self.working.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = last.filter(|(_, since)| since.elapsed() < LOYALTY).map(|(index, _)| index);
-        let order = first.into_iter().chain((0..self.servers.len()).filter(|index| Some(*index) != first));
         let mut failures = Vec::new();
         let mut left = u32::try_from(self.servers.len()).unwrap_or(u32::MAX);
-        for index in order {
+        for index in self.order() {
             let Some(host) = self.servers.get(index) else { continue };
             let share = deadline.saturating_duration_since(Instant::now()) / left.max(1);
             left = left.saturating_sub(1);
             match self.bind_at(host, name, password, share).await {
                 Ok(made) => {
-                    self.remember(index, last);
+                    self.mark(index, None);
                     return Ok(made);
                 }
-                Err(why) => failures.push(format!("`{}`: {why}", self.connector.url(host))),
+                Err(why) => {
+                    self.mark(index, Some(Instant::now()));
+                    failures.push(format!("`{}`: {why}", self.connector.url(host)));
+                }
             }
         }
         Err(Fault::Broken(failures.join("; ")))
+    }
+
+    /// The servers as they are asked.
+    fn order(&self) -> Vec<usize> {
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut order: Vec<usize> = (0..self.servers.len()).collect();
+        let avoided = |index: &usize| failed.get(*index).copied().flatten().is_some_and(|at| at.elapsed() < AVOIDED);
+        order.sort_by_key(avoided);
+        order
+    }
+
+    fn mark(&self, index: usize, failed: Option<Instant>) {
+        if let Some(mark) = self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_mut(index) {
+            *mark = failed;
+        }
     }
 
     async fn bind_at(
@@ -117,13 +132,6 @@ impl Pool {
                 Err(why)
             }
             Ok(bound) => Ok((connection, bound)),
-        }
-    }
-
-    /// Loyalty counts from the change of the server, so that the first one is tried again some time.
-    fn remember(&self, index: usize, last: Option<(usize, Instant)>) {
-        if last.is_none_or(|(before, since)| before != index || since.elapsed() >= LOYALTY) {
-            *self.working.lock().unwrap_or_else(PoisonError::into_inner) = Some((index, Instant::now()));
         }
     }
 }

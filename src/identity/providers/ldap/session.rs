@@ -56,7 +56,7 @@ impl<'a> Session<'a> {
             let left = self.deadline.saturating_duration_since(Instant::now());
             let until = if lease.old { Instant::now() + left / 2 } else { self.deadline };
             match lease.connection.search(search, until, self.queries).await {
-                Err(Fault::Broken(_)) if lease.old => self.pool.clear(),
+                Err(Fault::Broken(_)) if lease.old => self.pool.dead(&lease.connection.server),
                 Err(Fault::Broken(why)) => {
                     return Err(Fault::Broken(format!("`{}`: {why}", lease.connection.server)));
                 }
