@@ -111,7 +111,11 @@ impl Bearer {
             session: None,
         };
         match self.people.admit_bearer(&entry, &person).await {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                // Not before: what is known by its hash is let in without another question.
+                self.tokens.keep(&verified);
+                Ok(())
+            }
             Err(NotAdmitted::Session(error)) => Err(failed(&error)),
             Err(error) => Err(Refused::Answer(error.to_string()).into()),
         }

@@ -136,6 +136,8 @@ async fn a_token_is_verified_once_and_then_known_by_its_hash() {
     let hash = TokenHash::of(&text);
     assert!(tokens.cached(&hash, now).is_none());
     let token = tokens.verify(&text, now).await.unwrap();
+    assert!(tokens.cached(&hash, now).is_none(), "whether she may sign in is not decided here");
+    tokens.keep(&token);
     assert_eq!((&*token.provider, &*token.principal), ("ci", "ci_user://ann"));
     assert_eq!(groups(&token), ["ci_group://dev"]);
     assert!(Arc::ptr_eq(&tokens.cached(&hash, now).unwrap(), &token));
@@ -249,6 +251,7 @@ async fn a_new_key_is_found_and_what_a_withdrawn_one_signed_is_good_no_more() {
     let now = Timestamp::now();
     let old = issuer.token(&issuer.claims());
     let known = tokens.verify(&old, now).await.unwrap();
+    tokens.keep(&known);
     let kept = issuer.jwk();
     issuer.rotate("k2");
     issuer.publish(&json!({"keys": [kept, issuer.jwk()]}));
@@ -270,6 +273,7 @@ async fn a_token_holds_as_long_as_its_provider_is_as_it_was() {
     let now = Timestamp::now();
     let text = issuer.token(&issuer.claims());
     let known = tokens.verify(&text, now).await.unwrap();
+    tokens.keep(&known);
 
     let both = || vec![other.configured("other", plain()), issuer.configured("ci", plain())];
     assert_eq!(tokens.replace(both()), []);
@@ -285,7 +289,13 @@ async fn a_token_holds_as_long_as_its_provider_is_as_it_was() {
     tokens.replace(changed);
     assert!(!known.holds(now) && tokens.cached(&known.hash, now).is_none());
     let again = tokens.verify(&text, now).await.unwrap();
+    tokens.keep(&again);
     assert_eq!(groups(&again), Vec::<&str>::new());
+
+    // Who may sign in is to be asked anew.
+    let same = issuer.configured("ci", json!({"audiences": ["drover", "more"]}));
+    tokens.replace(vec![Configured { admission: "Required".to_owned(), ..same }]);
+    assert!(tokens.cached(&again.hash, now).is_none());
 
     tokens.replace(vec![other.configured("other", plain())]);
     assert!(tokens.cached(&again.hash, now).is_none());

@@ -1,7 +1,8 @@
 //! ID tokens of configured issuers as bearer credentials: validated here, by the rules of Kubernetes' structured authentication, so
 //! that workload tokens of CI systems and kubeconfigs that have such a token work.
 //!
-//! A token is verified once; then it is known by its hash until it ends, its provider changes, or its issuer takes a key back.
+//! A token is verified once; whom it is about may sign in or not; then it is known by its hash until it ends, its provider changes, or
+//! its issuer takes a key back.
 //!
 //! Source: `k8s.io/apiserver/plugin/pkg/authenticator/token/oidc`. Beyond it a claim that stands twice and a logout token are refused,
 //! `iat` may not be in the future, and distributed claims are not resolved: their place is of the token's choosing.
@@ -156,7 +157,7 @@ impl IdTokens {
         self.known.get(hash).filter(|token| token.holds(now))
     }
 
-    /// Verifies a token with one check of its signature, and knows it from then on. What is refused is not kept.
+    /// Verifies a token with one check of its signature. It is known by its hash only when it is [kept](Self::keep).
     ///
     /// # Errors
     /// It proves nobody, or the keys of its issuer cannot be had.
@@ -169,9 +170,12 @@ impl IdTokens {
             let issuer: String = issuer.chars().take(200).flat_map(char::escape_debug).collect();
             Refused::Answer(format!("claim `iss`: no provider takes ID tokens of `{issuer}`"))
         })?;
-        let token = Arc::new(source.judge(&unverified, TokenHash::of(token), now).await?);
-        self.known.insert(token.hash, Arc::clone(&token));
-        Ok(token)
+        source.judge(&unverified, TokenHash::of(token), now).await.map(Arc::new)
+    }
+
+    /// Knows a token by its hash from now on. Whom it is about may sign in: nobody asks that again.
+    pub fn keep(&self, token: &Arc<IdToken>) {
+        self.known.insert(token.hash, Arc::clone(token));
     }
 
     /// Asks all issuers for what they publish; to be called now and then, so that withdrawn keys are forgotten.
