@@ -101,7 +101,7 @@ impl Reader {
             (false, true) => Security::StartTls,
             (false, false) => {
                 if spec.allow_plaintext != Some(true) {
-                    let message = "passwords would go over the network in plain text: set `tls` or `starttls`, or \
+                    let message = "is missing, or `starttls`: passwords would go over the network in plain text; \
                                    `allowPlaintext` where they may";
                     self.flaw("tls", message);
                 }
@@ -111,8 +111,10 @@ impl Reader {
     }
 
     fn servers(&mut self, servers: &[String]) -> Vec<String> {
-        if servers.is_empty() || servers.len() > MOST_SERVERS {
-            self.flaw("servers", format!("expected 1 to {MOST_SERVERS} host names, found {}", servers.len()));
+        if servers.is_empty() {
+            self.flaw("servers", "is missing: host names, in the order in which they are asked");
+        } else if servers.len() > MOST_SERVERS {
+            self.flaw("servers", format!("expected at most {MOST_SERVERS} host names, found {}", servers.len()));
         }
         for (index, server) in servers.iter().enumerate() {
             // A name or an address that a certificate can be for.
@@ -278,6 +280,17 @@ mod tests {
             assert_eq!((settings.port, settings.security), (636, Security::Ldaps));
             assert_eq!(settings.groups.base, settings.users.base);
             assert_eq!(settings.timeout, Duration::from_secs(5));
+        }
+    }
+
+    /// Rancher has an object of each type from the start, with nothing in it and off.
+    #[test]
+    fn one_that_is_only_incomplete_lacks_fields_and_has_no_other_flaw() {
+        for type_ in [AuthConfigType::ActiveDirectory, AuthConfigType::OpenLdap, AuthConfigType::FreeIpa] {
+            let empty = AuthConfigSpec { type_, tls: Some(false), ..AuthConfigSpec::default() };
+            let flaws = settings(&empty, &BTreeMap::new()).unwrap_err();
+            assert_eq!(flaws.len(), 4);
+            assert!(flaws.iter().all(|flaw| flaw.message.starts_with(super::super::MISSING)), "{flaws:?}");
         }
     }
 
