@@ -2,6 +2,7 @@
 //!
 //! Nothing here does IO but to the client and to the cluster; all that decides is in the current `World`.
 
+pub mod accounts;
 pub mod authenticate;
 pub mod body;
 pub mod exchange;
@@ -57,6 +58,8 @@ pub struct Gateway {
     pub accounts: Option<Arc<dyn Accounts>>,
     /// Who verifies ID tokens and tokens of Rancher's, where people sign in here.
     pub verifier: Option<Arc<dyn Verifier>>,
+    /// Service accounts of clusters that let them through.
+    pub cluster_accounts: Arc<accounts::ClusterAccounts>,
     /// Pages of Drover's own, where people sign in here.
     pub pages: Option<Arc<dyn Pages>>,
     /// The audit log.

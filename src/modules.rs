@@ -24,7 +24,8 @@ pub use self::{
         ClaimValidationRule, ExtraMapping, Jwt, PrefixedClaim, UserValidationRule,
     },
     clusters::{
-        Binding, BindingSpec, Cluster, ClusterSpec, ClusterStatus, Clusters, Kubeconfig, Reached, SecretRef, Upstream,
+        Binding, BindingSpec, Cluster, ClusterProxyConfig, ClusterProxyConfigSpec, ClusterSpec, ClusterStatus,
+        Clusters, Kubeconfig, Reached, SecretRef, Upstream,
     },
     groups::{Group, GroupMember, GroupMemberSpec, GroupSpec, Groups},
     kind::{Caller, Change, Kind, Limits, Managed, Refused, Review},

@@ -48,6 +48,9 @@ pub(super) struct Rbac {
     /// How the account may impersonate.
     #[arg(long, value_enum, value_name = "WAY", default_value_t = Impersonation::Any)]
     impersonation: Impersonation,
+    /// Also what a `ClusterProxyConfig` needs that is enabled: the cluster's own service accounts come through the gateway.
+    #[arg(long)]
+    service_accounts: bool,
 }
 
 /// The ways that Kubernetes has to let an account impersonate.
@@ -128,6 +131,9 @@ impl Rbac {
             json!({"kind": "ServiceAccount", "namespace": namespace, "name": name})
         };
         objects.extend(rbac(&inputs, &id, &account, self.impersonation));
+        if self.service_accounts {
+            objects.extend(service_accounts(&account));
+        }
         let mut text = String::new();
         for object in objects {
             text.push_str("---\n");
@@ -135,6 +141,26 @@ impl Rbac {
         }
         print(&text)
     }
+}
+
+/// The right to ask whose a token of a service account is, and to be that account.
+fn service_accounts(account: &Value) -> [Value; 2] {
+    let name = format!("{ACCOUNT}:service-accounts");
+    let metadata = json!({"name": name, "labels": labels()});
+    [
+        json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": metadata,
+            "rules": [
+                {"apiGroups": [AUTHENTICATION], "resources": ["tokenreviews"], "verbs": ["create"]},
+                {"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": ["impersonate"]},
+            ],
+        }),
+        json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": metadata,
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
+            "subjects": [account],
+        }),
+    ]
 }
 
 fn labels() -> Value {

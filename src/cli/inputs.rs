@@ -84,6 +84,7 @@ async fn of_plane(operator: &Operator) -> Result<Inputs, Failure> {
         bindings: bindings.iter().filter_map(|binding| binding.input().ok()).collect(),
         groups: groups.iter().filter_map(|group| group.input().ok()).collect(),
         members: members.iter().filter_map(|member| member.input().ok()).collect(),
+        proxies: Vec::new(),
         providers: providers.iter().filter_map(|provider| provider.input().ok()).collect(),
         attributes: attributes.iter().filter_map(|attribute| attribute.input().ok()).collect(),
     })

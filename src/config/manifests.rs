@@ -13,7 +13,7 @@ use std::{
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use self::form::{AuthConfig, Binding, Cluster, Group, GroupMember, SecretForm, Token, User};
+use self::form::{AuthConfig, Binding, Cluster, ClusterProxyConfig, Group, GroupMember, SecretForm, Token, User};
 use super::{
     Problem, Problems,
     yaml::{self, Document},
@@ -117,6 +117,7 @@ struct Objects {
     groups: Vec<Found<Group>>,
     members: Vec<Found<GroupMember>>,
     providers: Vec<Found<AuthConfig>>,
+    proxies: Vec<Found<ClusterProxyConfig>>,
     values: Vec<Value>,
 }
 
@@ -138,12 +139,13 @@ impl Objects {
                 }
                 (Some(MANAGEMENT), Some("Group")) => keep(&mut self.groups, file, document, problems),
                 (Some(MANAGEMENT), Some("GroupMember")) => keep(&mut self.members, file, document, problems),
+                (Some(MANAGEMENT), Some("ClusterProxyConfig")) => keep(&mut self.proxies, file, document, problems),
                 (Some(MANAGEMENT), Some("AuthConfig")) => keep(&mut self.providers, file, document, problems),
                 (Some("v1"), Some("Secret")) => keep(&mut self.secrets, file, document, problems),
                 (None, _) => problems.push(Problem::field(file, &document, "apiVersion", "is missing")),
                 (_, None) => problems.push(Problem::field(file, &document, "kind", "is missing")),
                 (Some(version), Some(kind)) => {
-                    let expected = "expected User, Group, GroupMember, Token, AuthConfig, Cluster or \
+                    let expected = "expected User, Group, GroupMember, Token, AuthConfig, Cluster, ClusterProxyConfig or \
                                     ClusterRoleTemplateBinding of `management.cattle.io/v3`, or Secret of `v1`";
                     let message = format!("{expected}, found `{kind}` of `{version}`");
                     problems.push(Problem::field(file, &document, "kind", message));

@@ -4,6 +4,8 @@
 //! somebody has, and the user name beside a password is not read at all. Only in the management plane's own cluster is a signed
 //! token that nobody has shown to the plane, which may know it for one of its service accounts'.
 
+use std::sync::Arc;
+
 use apimachinery::credential;
 use http::{HeaderMap, HeaderValue, Method, Uri, header, uri::Authority};
 use jiff::Timestamp;
@@ -11,7 +13,8 @@ use jiff::Timestamp;
 use super::{Peer, Refusal};
 use crate::{
     identity::{
-        Accounts, Credential, Identity, Presented, Unauthenticated, Verifier, account::is_signed, signed::is_verifiable,
+        Accounts, Credential, Identity, Presented, ServiceAccount, Unauthenticated, Verifier, account::is_signed,
+        signed::is_verifiable,
     },
     web::cookies,
     world::{TokenHash, World},
@@ -68,7 +71,7 @@ pub fn authenticate(
     let presented = match (&token, session, &peer.certificate) {
         (Some(token), ..) => Presented::Token(TokenHash::of(token.expose())),
         (None, Some(session), _) => Presented::Token(TokenHash::of(session)),
-        (None, None, Some(certificate)) => Presented::Certificate(std::sync::Arc::clone(certificate)),
+        (None, None, Some(certificate)) => Presented::Certificate(Arc::clone(certificate)),
         (None, None, None) => return Err(Refusal::Anonymous),
     };
     let cookie = session.is_some();
@@ -101,6 +104,17 @@ pub fn authenticate(
             Ok(Authenticated { identity, presented, cookie, protocols })
         }
         Err(refused) => Err(refused.into()),
+    }
+}
+
+/// A service account of a cluster that vouched for it, as the caller of that cluster.
+pub fn of_account(account: Arc<ServiceAccount>, headers: &HeaderMap, upgrade: bool) -> Authenticated {
+    let websocket = if upgrade { credential::read_subprotocol(headers).ok().flatten() } else { None };
+    Authenticated {
+        identity: Identity::of_account(&account),
+        presented: Presented::Account(account),
+        cookie: false,
+        protocols: websocket.map(|websocket| websocket.protocols),
     }
 }
 

@@ -63,10 +63,10 @@ pub fn admit<'w>(identity: &Identity, id: &str, world: &'w World) -> Result<&'w 
         return Err(Denied::NotAMember);
     }
     let cluster = world.cluster(id).ok_or(Denied::NotAMember)?;
-    if identity.account().is_some() {
-        // The plane's own rules say what its accounts may do; no binding can name them.
-        let own = cluster.reach == Reach::InProcess && *cluster.id == *LOCAL;
-        return own.then_some(cluster).ok_or(Denied::NotAMember);
+    if let Some(account) = identity.account() {
+        // The cluster's own rules say what its accounts may do; no binding can name them.
+        let comes = cluster.accounts || (cluster.reach == Reach::InProcess && *cluster.id == *LOCAL);
+        return (comes && account.cluster == cluster.id).then_some(cluster).ok_or(Denied::NotAMember);
     }
     if cluster.binds(identity.subjects(world)) { Ok(cluster) } else { Err(Denied::NotAMember) }
 }

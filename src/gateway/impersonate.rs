@@ -24,7 +24,9 @@ use crate::{
     identity::{Credential, Identity, ServiceAccount},
     telemetry::metrics::{ClusterMetrics, Metrics},
     world::{
-        World, names,
+        World,
+        input::Reach,
+        names,
         rows::{ClusterRow, UserRow},
     },
 };
@@ -43,7 +45,7 @@ pub struct Persona {
     pub user: Arc<UserRow>,
     /// Its role groups there.
     pub granted: Arc<Granted>,
-    /// The headers that say so. A service account has none, so that no cluster beyond this process can be sent it.
+    /// The headers that say so. A service account of the plane in this process has none, so that no cluster can be sent it.
     pub headers: Option<Rendered>,
     /// The metrics of that cluster.
     pub metrics: Arc<ClusterMetrics>,
@@ -134,7 +136,7 @@ impl Personas {
         };
         let metrics = metrics.cluster(&cluster.id);
         let persona = Arc::new(match identity.account() {
-            Some(account) => Persona::of_account(account, granted, basis, metrics),
+            Some(account) => Persona::of_account(account, granted, basis, metrics)?,
             None => Persona::render(Arc::clone(&identity.user), granted, basis, metrics)?,
         });
         if kept.len() >= KEPT {
@@ -168,8 +170,13 @@ impl Persona {
         }
     }
 
-    /// A service account, which only a cluster in this process is told of.
-    fn of_account(account: &ServiceAccount, granted: Granted, basis: Basis, metrics: Arc<ClusterMetrics>) -> Self {
+    /// A service account, which only its own cluster is told of. Kubernetes adds the groups.
+    fn of_account(
+        account: &ServiceAccount,
+        granted: Granted,
+        basis: Basis,
+        metrics: Arc<ClusterMetrics>,
+    ) -> Result<Self, Refusal> {
         let user = Arc::clone(&account.user);
         let caller = Caller {
             user: user.name.to_string(),
@@ -177,7 +184,16 @@ impl Persona {
             groups: granted.groups.iter().map(ToString::to_string).collect(),
             extra: account.extra.clone(),
         };
-        Self { user, granted: Arc::new(granted), headers: None, metrics, caller: Arc::new(caller), basis }
+        let headers = match basis.cluster.reach {
+            Reach::InProcess => None,
+            Reach::Direct(_) => Some(render_identity(&apimachinery::headers::Identity {
+                user: &user.name,
+                uid: None,
+                groups: &[],
+                extras: &[],
+            })?),
+        };
+        Ok(Self { user, granted: Arc::new(granted), headers, metrics, caller: Arc::new(caller), basis })
     }
 
     fn render(

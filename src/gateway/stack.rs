@@ -13,9 +13,11 @@ use apimachinery::{
 };
 use http::{Request, Response, StatusCode, header};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
+use jiff::Timestamp;
 
 use super::{
-    Body, Peer, Refusal, Worker, authenticate,
+    Body, Peer, Refusal, Worker,
+    authenticate::{self, Authenticated},
     body::{Seen, Tracked},
     exchange::Exchange,
     forward, guard, impersonate,
@@ -151,28 +153,7 @@ async fn to_cluster(
     }
 
     // One snapshot for the whole decision: what it is decided by is what is compared when a stream registers.
-    let mut world = gateway.watch.load();
-    // Service accounts are nobody in any cluster but their own: elsewhere their tokens are not even looked at.
-    let accounts = gateway.accounts.as_deref().filter(|accounts| accounts.cluster() == id);
-    let verifier = gateway.verifier.as_deref();
-    let judge = |world: &World| {
-        let (method, headers, uri) = (request.method(), request.headers(), request.uri());
-        let (upgrade, now) = (wanted.is_some(), exchange.received());
-        authenticate::authenticate(method, headers, uri, peer, upgrade, world, accounts, verifier, now)
-    };
-    let mut judged = judge(&world);
-    // Verified once, elsewhere: then it is known, and the world may know its user.
-    if let (Err(Refusal::Unauthenticated(Unauthenticated::NotVerified)), Some(verifier)) = (&judged, verifier)
-        && let Some(token) = authenticate::unverified(request.headers(), wanted.is_some())
-    {
-        match verifier.verify(&token, exchange.received()).await {
-            Ok(()) => {
-                world = gateway.watch.load();
-                judged = judge(&world);
-            }
-            Err(error) => tracing::debug!(audit_id = %exchange.audit_id(), %error, "a credential proves nothing"),
-        }
-    }
+    let (world, judged) = authenticated(worker, peer, &request, id, wanted.is_some(), exchange.received()).await;
     let authenticated = judged.map_err(|refusal| failed(worker, exchange, refusal))?;
     let identity = &authenticated.identity;
     exchange.called_by(&identity.user.name);
@@ -250,6 +231,47 @@ async fn to_cluster(
         _ if kind == Kind::Watch => Ok(Answer::Stream(response, registration, StreamKind::Watch)),
         _ => Ok(Answer::Stream(response, registration, StreamKind::Follow)),
     }
+}
+
+/// Who calls, and the world that says so. What nobody knows yet is verified once, elsewhere; whom nobody here knows may be one of
+/// the cluster's own, where it lets them come.
+async fn authenticated(
+    worker: &Worker,
+    peer: &Peer,
+    request: &Request<Incoming>,
+    id: &str,
+    upgrade: bool,
+    now: Timestamp,
+) -> (Arc<World>, Result<Authenticated, Refusal>) {
+    let gateway = &*worker.gateway;
+    // Service accounts are nobody in any cluster but their own: elsewhere their tokens are not even looked at.
+    let accounts = gateway.accounts.as_deref().filter(|accounts| accounts.cluster() == id);
+    let verifier = gateway.verifier.as_deref();
+    let judge = |world: &World| {
+        let (method, headers, uri) = (request.method(), request.headers(), request.uri());
+        authenticate::authenticate(method, headers, uri, peer, upgrade, world, accounts, verifier, now)
+    };
+    let mut world = gateway.watch.load();
+    let mut judged = judge(&world);
+    if let (Err(Refusal::Unauthenticated(Unauthenticated::NotVerified)), Some(verifier)) = (&judged, verifier)
+        && let Some(token) = authenticate::unverified(request.headers(), upgrade)
+    {
+        match verifier.verify(&token, now).await {
+            Ok(()) => {
+                world = gateway.watch.load();
+                judged = judge(&world);
+            }
+            Err(error) => tracing::debug!(%error, "a credential proves nothing"),
+        }
+    }
+    if let Err(Refusal::Unauthenticated(Unauthenticated::NotVerified | Unauthenticated::Unknown)) = &judged
+        && let Some(row) = world.cluster(id).filter(|row| row.accounts)
+        && let Some(token) = authenticate::unverified(request.headers(), upgrade)
+        && let Some(account) = gateway.cluster_accounts.of(&gateway.clusters, &row.id, &token).await
+    {
+        judged = Ok(authenticate::of_account(account, request.headers(), upgrade));
+    }
+    (world, judged)
 }
 
 /// Whether a request may last, and how.

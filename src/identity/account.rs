@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use jiff::Timestamp;
 
-use crate::world::{TokenHash, rows::UserRow};
+use crate::world::{TokenHash, input::LimitsInput, rows::UserRow};
 
 /// Knows the tokens that the management plane signed.
 pub trait Accounts: fmt::Debug + Send + Sync {
@@ -17,6 +17,8 @@ pub trait Accounts: fmt::Debug + Send + Sync {
 
 /// A service account, as one of its tokens proves it.
 pub struct ServiceAccount {
+    /// The only cluster in which it is anybody.
+    pub cluster: Arc<str>,
     /// The account as a user whom no binding can name.
     pub user: Arc<UserRow>,
     /// The groups that Kubernetes gives it.
@@ -40,6 +42,22 @@ impl fmt::Debug for ServiceAccount {
     }
 }
 
+impl ServiceAccount {
+    /// A user whom no binding names: what an account may do is in the rules of its cluster alone.
+    pub fn row(name: &str, uid: &str) -> UserRow {
+        UserRow {
+            name: name.into(),
+            uid: (!uid.is_empty()).then(|| uid.into()),
+            username: name.into(),
+            enabled: true,
+            subjects: Box::default(),
+            groups: Box::default(),
+            limits: LimitsInput::default(),
+            usage: Arc::default(),
+        }
+    }
+}
+
 /// Whether a text has the form of a signed token (RFC 7515, compact): three parts. No token of Drover's has.
 pub fn is_signed(token: &str) -> bool {
     token.bytes().filter(|byte| *byte == b'.').count() == 2
@@ -56,23 +74,14 @@ pub mod testing {
     use jiff::Timestamp;
 
     use super::ServiceAccount;
-    use crate::world::{TokenHash, rows::UserRow};
+    use crate::world::TokenHash;
 
     /// `system:serviceaccount:default:robot`, as long as `lives`.
     pub fn robot(lives: &Arc<AtomicBool>, expires_at: Timestamp) -> Arc<ServiceAccount> {
         let lives = Arc::clone(lives);
-        let name: Arc<str> = "system:serviceaccount:default:robot".into();
-        let user = UserRow {
-            username: Arc::clone(&name),
-            name,
-            uid: None,
-            enabled: true,
-            subjects: Box::default(),
-            groups: Box::default(),
-            limits: crate::world::input::LimitsInput::default(),
-            usage: Arc::default(),
-        };
+        let user = ServiceAccount::row("system:serviceaccount:default:robot", "");
         Arc::new(ServiceAccount {
+            cluster: crate::world::names::LOCAL.into(),
             user: Arc::new(user),
             groups: vec!["system:serviceaccounts".into()],
             extra: std::collections::BTreeMap::new(),

@@ -16,7 +16,10 @@ use self::{
 };
 use super::{Contact, follow::follow};
 use crate::{
-    modules::{AuthConfig, Binding, Cluster, Group, GroupMember, Kind, NAMESPACE, Token, User, UserAttribute},
+    modules::{
+        AuthConfig, Binding, Cluster, ClusterProxyConfig, Group, GroupMember, Kind, NAMESPACE, Token, User,
+        UserAttribute,
+    },
     world::{Feed, input::Change},
 };
 
@@ -45,6 +48,7 @@ impl Directory {
             "groupmembers",
             "tokens",
             "clusterroletemplatebindings",
+            "clusterproxyconfigs",
         ];
         let sources = tables.into_iter().chain(["clusters", "clusters"]).filter(|plural| has(plural)).count();
         let contact = Contact::new(sources);
@@ -76,6 +80,7 @@ impl Directory {
         table!(GroupMember, Change::Member, Change::Members);
         table!(Token, Change::Token, Change::Tokens);
         table!(Binding, Change::Binding, Change::Bindings);
+        table!(ClusterProxyConfig, Change::Proxy, Change::Proxies);
         if clusters {
             let (line, count) = next();
             let sink = ClusterSink::new(joined.clone(), count);

@@ -2,6 +2,7 @@
 
 mod binding;
 mod life;
+mod proxy_config;
 
 use std::sync::Arc;
 
@@ -12,7 +13,10 @@ use kube::{Api, CustomResource, KubeSchema, ResourceExt, runtime::reflector::Obj
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::binding::{Binding, BindingSpec};
+pub use self::{
+    binding::{Binding, BindingSpec},
+    proxy_config::{ClusterProxyConfig, ClusterProxyConfigSpec},
+};
 use super::{CONFIG_IDENTITY, Change, Context, GROUP, Kind, Limits, Managed, Module, NAMESPACE, kind, rule};
 use crate::{
     config::rules::{self, Flaw},
@@ -219,7 +223,7 @@ impl Module for Clusters {
     }
 
     fn kinds(&self) -> Vec<Kind> {
-        vec![Kind::of::<Cluster>(), Kind::of::<Binding>()]
+        vec![Kind::of::<Cluster>(), Kind::of::<Binding>(), Kind::of::<ClusterProxyConfig>()]
     }
 
     fn rules(&self) -> Vec<PolicyRule> {

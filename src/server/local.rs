@@ -15,7 +15,7 @@ use crate::{
     cluster::{self, BoxError, InProcess, InProcessBody, RequestBody, SendError},
     gateway::guard,
     identity::{Accounts, Identity, Presented, ServiceAccount},
-    world::{TokenHash, Watch, input::LimitsInput, names::LOCAL, rows::UserRow},
+    world::{TokenHash, Watch, names::LOCAL, rows::UserRow},
 };
 
 /// Every caller that is known is in it.
@@ -108,9 +108,10 @@ impl Accounts for LocalAccounts {
     fn of_token(&self, token: &str) -> Option<Arc<ServiceAccount>> {
         let proved = self.server.service_account(token)?;
         let Caller { user, uid, groups, extra } = proved.caller().clone();
-        let row = self.rows.get_with((user.clone(), uid.clone()), || Arc::new(row(&user, &uid)));
+        let row = self.rows.get_with((user.clone(), uid.clone()), || Arc::new(ServiceAccount::row(&user, &uid)));
         let server = self.server.clone();
         Some(Arc::new(ServiceAccount {
+            cluster: LOCAL.into(),
             user: row,
             groups: groups.into_iter().map(Into::into).collect(),
             extra,
@@ -118,20 +119,6 @@ impl Accounts for LocalAccounts {
             expires_at: proved.expires_at(),
             holds: Box::new(move || server.holds(&proved)),
         }))
-    }
-}
-
-/// A user whom no binding names: what an account may do is in the rules of the plane alone.
-fn row(name: &str, uid: &str) -> UserRow {
-    UserRow {
-        name: name.into(),
-        uid: (!uid.is_empty()).then(|| uid.into()),
-        username: name.into(),
-        enabled: true,
-        subjects: Box::default(),
-        groups: Box::default(),
-        limits: LimitsInput::default(),
-        usage: Arc::default(),
     }
 }
 

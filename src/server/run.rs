@@ -29,7 +29,7 @@ use crate::{
         manifests,
         server::{Chosen, Runtime, ServerConfig},
     },
-    gateway::{Gateway, Settings, Worker, impersonate::Reviews, limits},
+    gateway::{Gateway, Settings, Worker, accounts::ClusterAccounts, impersonate::Reviews, limits},
     management, modules,
     telemetry::{self, audit::AuditLog, metrics::Metrics, ops, trace},
     world::Publisher,
@@ -154,6 +154,7 @@ async fn serve(config: Arc<ServerConfig>, control: tokio::runtime::Handle) -> Re
         clusters: registry.clone(),
         accounts,
         verifier: doors.as_ref().map(|doors| Arc::clone(&doors.verifier)),
+        cluster_accounts: ClusterAccounts::start(&registry),
         pages: doors.map(|doors| doors.pages),
         audit: Arc::clone(&audit),
         metrics: Arc::clone(&metrics),
@@ -171,12 +172,8 @@ async fn serve(config: Arc<ServerConfig>, control: tokio::runtime::Handle) -> Re
     });
     let shared = Arc::new(Shared::new(tls, connection_limits(&config), config.trusted_proxies.clone(), feed.clone()));
     let workers = (0..count).map(|index| Worker::new(index, Arc::clone(&gateway))).collect();
-    let shape = match config.runtime {
-        Runtime::PerCore => Shape::PerCore,
-        Runtime::MultiThread => Shape::MultiThread,
-    };
     let handles: Arc<[Handle]> =
-        workers::start(&shared, workers, shape).map_err(system("cannot start the workers"))?.into();
+        workers::start(&shared, workers, shape(config.runtime)).map_err(system("cannot start the workers"))?.into();
 
     observe::metrics(&gateway, &handles);
     observe::checks(&checks, &gateway);
@@ -231,6 +228,13 @@ fn public_url(config: &ServerConfig, bound: SocketAddr) -> String {
         IpAddr::V4(address) => address.to_string(),
     };
     format!("https://{host}:{}", bound.port())
+}
+
+const fn shape(runtime: Runtime) -> Shape {
+    match runtime {
+        Runtime::PerCore => Shape::PerCore,
+        Runtime::MultiThread => Shape::MultiThread,
+    }
 }
 
 /// What holds for every cluster.

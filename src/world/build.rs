@@ -8,8 +8,8 @@ use std::{
 use super::{
     TokenHash, Usage,
     input::{
-        AttributeInput, BindingInput, Change, ClusterInput, GroupInput, Inputs, MemberInput, ProviderInput, Published,
-        Subject, TokenInput, UserInput,
+        AttributeInput, BindingInput, Change, ClusterInput, GroupInput, Inputs, MemberInput, ProviderInput, ProxyInput,
+        Published, Subject, TokenInput, UserInput,
     },
     membership::{Graph, Member},
     names,
@@ -60,6 +60,7 @@ struct Fed {
     clusters: BTreeMap<Arc<str>, ClusterInput>,
     bindings: BTreeMap<Arc<str>, Bindings>,
     attributes: HashMap<Arc<str>, Vec<Arc<str>>>,
+    proxies: BTreeMap<Arc<str>, ProxyInput>,
     /// Where an object that changes or goes is found by its name.
     hashes: HashMap<Arc<str>, TokenHash>,
     homes: HashMap<Arc<str>, Arc<str>>,
@@ -77,6 +78,7 @@ impl Builder {
         self.change(Change::Members(inputs.members));
         self.change(Change::Users(inputs.users));
         self.change(Change::Tokens(inputs.tokens));
+        self.change(Change::Proxies(inputs.proxies));
         self.change(Change::Clusters(inputs.clusters));
         self.change(Change::Bindings(inputs.bindings));
     }
@@ -93,6 +95,16 @@ impl Builder {
             Change::Attribute(name, attribute) => self.attribute(&name, attribute),
             Change::Provider(name, provider) => self.provider(&name, provider.as_ref()),
             Change::Providers(providers) => self.providers(&providers),
+            Change::Proxy(name, proxy) => self.proxy(name, proxy),
+            Change::Proxies(proxies) => {
+                let names: Vec<Arc<str>> = self.fed.proxies.keys().cloned().collect();
+                for name in names.into_iter().filter(|name| !proxies.iter().any(|proxy| proxy.name == *name)) {
+                    self.proxy(name, None);
+                }
+                for proxy in proxies {
+                    self.proxy(Arc::clone(&proxy.name), Some(proxy));
+                }
+            }
             Change::Groups(groups) => self.groups(&groups),
             Change::Members(members) => self.members(members),
             Change::Attributes(attributes) => self.attributes(attributes),
@@ -251,6 +263,18 @@ impl Builder {
         }
         self.providers = true;
         self.touched.providers |= was && !self.world.provider_is_enabled(name);
+    }
+
+    fn proxy(&mut self, name: Arc<str>, proxy: Option<ProxyInput>) {
+        if self.fed.proxies.get(&name) == proxy.as_ref() {
+            return;
+        }
+        let cluster = proxy.as_ref().map(|proxy| Arc::clone(&proxy.cluster));
+        let old = match proxy {
+            Some(proxy) => self.fed.proxies.insert(name, proxy),
+            None => self.fed.proxies.remove(&name),
+        };
+        self.stale.extend(old.map(|old| old.cluster).into_iter().chain(cluster));
     }
 
     fn providers(&mut self, providers: &[ProviderInput]) {
@@ -459,6 +483,7 @@ impl Builder {
                 display_name: cluster.display_name,
                 reach: cluster.reach,
                 allow_administrator: cluster.allow_administrator,
+                accounts: self.fed.proxies.values().any(|proxy| proxy.enabled && proxy.cluster == *id),
                 limits: cluster.limits,
                 usage,
                 grants: grants.into(),

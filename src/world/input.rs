@@ -28,6 +28,8 @@ pub struct Inputs {
     pub attributes: Vec<AttributeInput>,
     /// Providers of identities.
     pub providers: Vec<ProviderInput>,
+    /// Which clusters let their service accounts through.
+    pub proxies: Vec<ProxyInput>,
 }
 
 /// One change of a source: an object by its name, `None` where it is gone; or all objects of a kind as they are now.
@@ -49,6 +51,8 @@ pub enum Change {
     Attribute(Arc<str>, Option<AttributeInput>),
     /// A provider, by [`ProviderInput::name`].
     Provider(Arc<str>, Option<ProviderInput>),
+    /// Whether a cluster lets its service accounts through, by [`ProxyInput::name`].
+    Proxy(Arc<str>, Option<ProxyInput>),
     /// All users.
     Users(Vec<UserInput>),
     /// All tokens.
@@ -65,6 +69,8 @@ pub enum Change {
     Attributes(Vec<AttributeInput>),
     /// All providers.
     Providers(Vec<ProviderInput>),
+    /// All that say which clusters let their service accounts through.
+    Proxies(Vec<ProxyInput>),
 }
 
 /// A `User` of `management.cattle.io/v3`.
@@ -204,6 +210,17 @@ pub struct AttributeInput {
     pub user: Arc<str>,
     /// Principals of the groups that its providers say it is in.
     pub group_principals: Vec<Arc<str>>,
+}
+
+/// A `ClusterProxyConfig` of `management.cattle.io/v3`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyInput {
+    /// `metadata.namespace/metadata.name`.
+    pub name: Arc<str>,
+    /// The cluster's id.
+    pub cluster: Arc<str>,
+    /// Whether the cluster's service accounts may come through the gateway.
+    pub enabled: bool,
 }
 
 /// An `AuthConfig` of `management.cattle.io/v3`.

@@ -114,6 +114,8 @@ pub struct ClusterRow {
     pub reach: Reach,
     /// Whether a credential that may do everything is accepted.
     pub allow_administrator: bool,
+    /// Whether its own service accounts may come.
+    pub accounts: bool,
     /// Limits over all its callers.
     pub limits: LimitsInput,
     /// What is used of it now.

@@ -78,6 +78,7 @@ async fn nobody_becomes_somebody_else_in_a_real_cluster() {
     impersonation_needs_the_right_where_it_is_used(&real).await;
     not_even_an_owner_becomes_a_system_identity(&real).await;
     the_clusters_constrain_impersonation(&real).await;
+    a_service_account_comes_as_itself_to_its_own_cluster(&real).await;
 }
 
 /// Neither cluster used the old way, though one of them allows it.
@@ -173,4 +174,43 @@ async fn not_even_an_owner_becomes_a_system_identity(real: &Real) {
     assert_eq!((code, &answer["status"]["userInfo"]["username"]), (201, &json!("u-bob")));
     let groups = answer["status"]["userInfo"]["groups"].to_string();
     assert!(groups.contains("drover:c-one:cluster:view") && !groups.contains("admin"), "{groups}");
+}
+
+/// A service account comes to its own cluster as itself, where a `ClusterProxyConfig` lets it, and to no other; H8: it is nobody
+/// else there.
+async fn a_service_account_comes_as_itself_to_its_own_cluster(real: &Real) {
+    let token = real.one.service_account_token("default", "default").await;
+    let (code, refused) = real.who("c-one", &token, &[]).await;
+    assert_eq!(code, 401, "not let yet: {refused}");
+
+    let rbac = ["cluster", "rbac", "--cluster", "c-one", "--user", "drover:gateway", "--service-accounts"];
+    real.one.apply(&real.gateway.command(&rbac).ok()).await;
+    real.gateway.folder().write_objects(
+        "proxy",
+        &[json!({"apiVersion": "management.cattle.io/v3", "kind": "ClusterProxyConfig",
+            "metadata": {"name": "clusterproxyconfig", "namespace": "c-one"}, "enabled": true})],
+    );
+    let let_in = async || {
+        let (code, who) = real.who("c-one", &token, &[]).await;
+        (code == 201).then_some(who)
+    };
+    let who = kit::wait::until("the service account to be let", let_in).await;
+    let user = &who["status"]["userInfo"];
+    assert_eq!(user["username"], "system:serviceaccount:default:default", "{who}");
+    let groups = user["groups"].as_array().unwrap();
+    assert!(groups.contains(&json!("system:serviceaccounts:default")), "{who}");
+    assert!(!groups.iter().any(|group| group.as_str().unwrap().starts_with("drover:")), "{who}");
+
+    // Its own rights and no more; nobody else, and nowhere else.
+    let endpoint = real.gateway.endpoint();
+    let secrets = endpoint.request("GET", &Gateway::path("c-one", "/api/v1/secrets"), &token, kit::client::empty());
+    assert_status(&endpoint.send(secrets).await, 403);
+    let (code, refused) = real.who("c-one", &token, &[("impersonate-user", "u-owner")]).await;
+    assert_eq!(code, 403, "{refused}");
+    let (code, refused) = real.who("c-two", &token, &[]).await;
+    assert_eq!(code, 401, "{refused}");
+
+    real.gateway.folder().remove_manifest("proxy");
+    let gone = async || (real.who("c-one", &token, &[]).await.0 == 401).then_some(());
+    kit::wait::until("the service account to be refused again", gone).await;
 }

@@ -10,7 +10,9 @@ use std::{
 
 use super::{
     Found, Objects,
-    form::{AuthConfig, Binding, Group, GroupMember, LimitsForm, Metadata, SecretForm, Token, User},
+    form::{
+        AuthConfig, Binding, ClusterProxyConfig, Group, GroupMember, LimitsForm, Metadata, SecretForm, Token, User,
+    },
 };
 use crate::{
     config::{
@@ -20,8 +22,8 @@ use crate::{
     world::{
         MAX_DEPTH, TokenHash,
         input::{
-            BindingInput, GroupInput, Inputs, LOCAL_GROUP, LimitsInput, MemberInput, ProviderInput, Subject,
-            TokenInput, TokenKind, UserInput,
+            BindingInput, GroupInput, Inputs, LOCAL_GROUP, LimitsInput, MemberInput, ProviderInput, ProxyInput,
+            Subject, TokenInput, TokenKind, UserInput,
         },
         names,
     },
@@ -57,6 +59,7 @@ pub(super) fn inputs(objects: &Objects, problems: &mut Problems) -> (Inputs, BTr
         groups: objects.groups.iter().map(|group| check.group(group)).collect(),
         members: objects.members.iter().map(|member| check.member(member)).collect(),
         attributes: Vec::new(),
+        proxies: objects.proxies.iter().map(|proxy| check.proxy(proxy)).collect(),
         providers: objects.providers.iter().map(|provider| check.provider(provider)).collect(),
         tokens: objects.tokens.iter().filter_map(|token| check.token(token)).collect(),
         clusters: objects.clusters.iter().filter_map(|cluster| check.cluster(cluster)).collect(),
@@ -189,6 +192,17 @@ impl Check<'_> {
         self.flaw(found, rules::member("principalId", principal_id));
         let member = Subject::of_principal(principal_id);
         MemberInput { name: metadata.name.as_str().into(), group: group_name.as_str().into(), member }
+    }
+
+    fn proxy(&mut self, found: &Found<ClusterProxyConfig>) -> ProxyInput {
+        let ClusterProxyConfig { metadata, enabled, .. } = &found.object;
+        self.metadata(found, metadata, true);
+        let cluster = metadata.namespace.as_deref().unwrap_or_default();
+        if cluster.is_empty() || cluster == names::LOCAL || !self.clusters.contains(cluster) {
+            let message = format!("expected the id of a Cluster, found `{cluster}`");
+            self.problems.push(found.problem("metadata.namespace", message));
+        }
+        ProxyInput { name: format!("{cluster}/{}", metadata.name).into(), cluster: cluster.into(), enabled: *enabled }
     }
 
     fn provider(&mut self, found: &Found<AuthConfig>) -> ProviderInput {

@@ -134,6 +134,19 @@ pub(super) struct Token {
     _current: Option<IgnoredAny>,
 }
 
+/// `ClusterProxyConfig`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct ClusterProxyConfig {
+    #[serde(rename = "apiVersion")]
+    _api_version: String,
+    #[serde(rename = "kind")]
+    _kind: String,
+    pub metadata: Metadata,
+    #[serde(default)]
+    pub enabled: bool,
+}
+
 /// `AuthConfig`: what the folder itself looks at. The management plane reads the rest, which depends on the type.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
