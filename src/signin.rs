@@ -245,8 +245,8 @@ impl SignIn {
             Err(Refused::Credentials.into())
         };
         match &proved {
-            Ok(_) => self.attempts.succeeded(&name, source),
-            Err(LoginError::Refused(_)) => self.attempts.failed(&name, source, Instant::now()),
+            Ok(_) => self.attempts.succeeded(&name, source, known),
+            Err(LoginError::Refused(_)) => self.attempts.failed(&name, source, known, Instant::now()),
             Err(LoginError::Provider(_)) => {}
         }
         Ok(proved?)

@@ -1,8 +1,8 @@
 //! How often somebody may try a password: slow for whoever guesses, open for whoever knows.
 //!
-//! No counter can shut a person out. Failures count for one name from one source; a name under attack from many sources lets
-//! only so many attempts a minute through from sources and browsers that never signed in with it, and those that did go on.
-//! A browser proves that by a cookie ("device cookie", OWASP). T5.
+//! Nobody is shut out by what others do. Failures count for one name from one source; a name under attack from many sources, and a
+//! source that tries many names, let only so many failures a minute through. None of that bears on a browser that signed in with
+//! the name before, which proves it by a cookie ("device cookie", OWASP): it has a counter of its own. T5.
 
 use std::{
     fmt,
@@ -18,9 +18,9 @@ use pingora_limits::rate::Rate;
 const FREE: u32 = 5;
 /// The longest wait of a name from one source.
 const LONGEST: Duration = Duration::from_mins(5);
-/// Attempts a minute at one name from strangers.
+/// Failures a minute of strangers at one name.
 const STRANGERS: isize = 30;
-/// Attempts a minute from one source, whatever the names.
+/// Failures a minute from one source, whatever the names.
 const SOURCE: isize = 60;
 const MINUTE: Duration = Duration::from_mins(1);
 /// Pairs of name and source that are remembered.
@@ -31,9 +31,12 @@ const REMEMBERED: u64 = 100_000;
 #[error("too many attempts to sign in: try again in {} s", .0.as_secs().max(1))]
 pub struct Wait(pub Duration);
 
+type Key = (Arc<str>, Option<IpAddr>);
+
 /// Counts attempts of this replica.
 pub struct Attempts {
-    failures: Cache<(Arc<str>, IpAddr), (u32, Instant)>,
+    /// By name and source; those of browsers that signed in before have none.
+    failures: Cache<Key, (u32, Instant)>,
     strangers: Rate,
     sources: Rate,
 }
@@ -61,34 +64,42 @@ impl Attempts {
     /// # Errors
     /// How long to wait.
     pub fn admit(&self, name: &str, source: IpAddr, known: bool, now: Instant) -> Result<(), Wait> {
-        let source = network(source);
-        if self.sources.observe(&source, 1) > SOURCE {
-            return Err(Wait(MINUTE));
-        }
-        let key = (Arc::from(name), source);
-        if let Some((failures, last)) = self.failures.get(&key) {
+        if let Some((failures, last)) = self.failures.get(&key(name, source, known)) {
             let wait = pause(failures).saturating_sub(now.saturating_duration_since(last));
             if !wait.is_zero() {
                 return Err(Wait(wait));
             }
         }
-        if !known && self.strangers.observe(&name, 1) > STRANGERS {
+        if known {
+            return Ok(());
+        }
+        // Counted as a failure until it is a success: many at once are not let through either.
+        let source = network(source);
+        if self.sources.observe(&source, 1) > SOURCE || self.strangers.observe(&name, 1) > STRANGERS {
             return Err(Wait(MINUTE));
         }
         Ok(())
     }
 
     /// An attempt has failed.
-    pub fn failed(&self, name: &str, source: IpAddr, now: Instant) {
-        let key = (Arc::from(name), network(source));
+    pub fn failed(&self, name: &str, source: IpAddr, known: bool, now: Instant) {
+        let key = key(name, source, known);
         let (failures, _) = self.failures.get(&key).unwrap_or((0, now));
         self.failures.insert(key, (failures.saturating_add(1), now));
     }
 
     /// An attempt has succeeded: what failed before from there was the person.
-    pub fn succeeded(&self, name: &str, source: IpAddr) {
-        self.failures.invalidate(&(Arc::from(name), network(source)));
+    pub fn succeeded(&self, name: &str, source: IpAddr, known: bool) {
+        self.failures.invalidate(&key(name, source, known));
+        if !known {
+            self.sources.observe(&network(source), -1);
+            self.strangers.observe(&name, -1);
+        }
     }
+}
+
+fn key(name: &str, source: IpAddr, known: bool) -> Key {
+    (Arc::from(name), (!known).then(|| network(source)))
 }
 
 /// The wait after so many failures: twice as long after each beyond the free ones.
@@ -124,16 +135,16 @@ mod tests {
         let now = Instant::now();
         for _ in 0..FREE {
             attempts.admit("ann", HOME, false, now).unwrap();
-            attempts.failed("ann", HOME, now);
+            attempts.failed("ann", HOME, false, now);
         }
         attempts.admit("ann", HOME, false, now).unwrap();
-        attempts.failed("ann", HOME, now);
+        attempts.failed("ann", HOME, false, now);
         assert_eq!(attempts.admit("ann", HOME, false, now), Err(Wait(Duration::from_secs(2))));
-        attempts.failed("ann", HOME, now);
+        attempts.failed("ann", HOME, false, now);
         assert_eq!(attempts.admit("ann", HOME, false, now), Err(Wait(Duration::from_secs(4))));
         attempts.admit("ann", HOME, false, now + Duration::from_secs(4)).unwrap();
         attempts.admit("bob", HOME, false, now).unwrap();
-        attempts.succeeded("ann", HOME);
+        attempts.succeeded("ann", HOME, false);
         attempts.admit("ann", HOME, false, now).unwrap();
     }
 
@@ -145,14 +156,29 @@ mod tests {
         let mut refused = 0;
         for n in 0..100 {
             match attempts.admit("ann", elsewhere(n), false, now) {
-                Ok(()) => attempts.failed("ann", elsewhere(n), now),
+                Ok(()) => attempts.failed("ann", elsewhere(n), false, now),
                 Err(Wait(_)) => refused += 1,
             }
         }
         assert_eq!(refused, 70);
-        // The browser that she always uses is let in, from anywhere.
+        // The browser that she always uses is let in, from anywhere, beside the attacker too.
+        attempts.admit("ann", HOME, true, now).unwrap();
+        for _ in 0..20 {
+            attempts.failed("ann", HOME, false, now);
+        }
+        attempts.admit("ann", HOME, false, now).unwrap_err();
         attempts.admit("ann", HOME, true, now).unwrap();
         attempts.admit("ann", elsewhere(200), true, now).unwrap();
+    }
+
+    #[test]
+    fn an_office_behind_one_address_signs_in_in_the_morning() {
+        let attempts = Attempts::default();
+        for n in 0..500 {
+            let name = format!("user-{n}");
+            attempts.admit(&name, HOME, false, Instant::now()).unwrap();
+            attempts.succeeded(&name, HOME, false);
+        }
     }
 
     #[test]

@@ -161,7 +161,7 @@ impl Web {
                 .retry(wait.0.as_secs().max(1));
         }
         let Some(waiting) = self.waiting(&code) else {
-            self.signin.attempts.failed(&name, asked.source, Instant::now());
+            self.signin.attempts.failed(&name, asked.source, true, Instant::now());
             return answer::page(&DevicePage { error: "No device shows this code, or it is too old." })
                 .with_code(StatusCode::NOT_FOUND);
         };
