@@ -11,6 +11,8 @@ use crate::{secret::Secret, world::input::is_group_of};
 
 /// Groups of one person that are taken; a directory that names more has a filter missing.
 pub const MAX_GROUPS: usize = 5_000;
+/// Bytes of all groups of one person: an object of the plane must hold them.
+pub const MAX_GROUP_BYTES: usize = 512 * 1024;
 /// Bytes of one principal.
 pub const MAX_PRINCIPAL: usize = 1024;
 
@@ -258,15 +260,21 @@ impl Person {
             .retain(|one| one.kind == PrincipalKind::Group && is_group_of(provider, &one.id) && is_plain(&one.id));
         self.groups.sort_unstable();
         self.groups.dedup_by(|one, other| one.id == other.id);
-        if self.groups.len() > MAX_GROUPS {
+        let mut bytes = 0;
+        let fits = |group: &&Principal| {
+            bytes += group.id.len();
+            bytes <= MAX_GROUP_BYTES
+        };
+        let taken = self.groups.iter().take(MAX_GROUPS).take_while(fits).count();
+        if taken < self.groups.len() {
             tracing::warn!(
                 provider,
                 principal = %self.principal.id,
                 groups = self.groups.len(),
-                most = MAX_GROUPS,
+                taken,
                 "a person is in more groups than are taken: set a group filter"
             );
-            self.groups.truncate(MAX_GROUPS);
+            self.groups.truncate(taken);
         }
         for text in [&mut self.principal.display_name, &mut self.principal.login_name] {
             *text = plain(text);
@@ -327,6 +335,8 @@ mod tests {
 
         groups.extend((0..6_000).map(|n| group(&format!("corp_group://{n}"))));
         assert_eq!(person("corp_user://ann", groups).checked("corp").unwrap().groups.len(), MAX_GROUPS);
+        let long = (0..2_000).map(|n| group(&format!("corp_group://{n}{}", "x".repeat(1_000)))).collect();
+        assert!(person("corp_user://ann", long).checked("corp").unwrap().groups.len() < 600);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::{
     sessions::{SessionError, Sessions},
 };
 use crate::{
-    identity::provider::{Known, Person, Principal},
+    identity::provider::{Known, Person},
     management::{GRANTS, passwords::owner},
     modules::{AccessMode, User, UserAttribute, UserAttributeSpec, UserSpec},
     secret::Secret,
@@ -184,7 +184,8 @@ impl People {
         {
             return Err(NotAdmitted::Another(Arc::clone(&person.principal.id)));
         }
-        let items: Vec<Value> = person.groups.iter().map(group_object).collect();
+        // By name alone: with more the object of somebody in thousands of groups would be too large.
+        let items: Vec<&str> = person.groups.iter().map(|group| &*group.id).collect();
         let some = |text: &str| Vec::from_iter((!text.is_empty()).then(|| text.to_owned()));
         let extra = json!({
             "principalid": [&*person.principal.id],
@@ -226,6 +227,18 @@ impl People {
             }
         }
         Ok(api.patch(user, &PatchParams::default(), &Patch::Merge(change)).await.map(drop)?)
+    }
+
+    /// Notes that a provider was asked and could not say: it is asked again when that is old.
+    ///
+    /// # Errors
+    /// A plane that refuses.
+    pub async fn asked(&self, user: &str, now: Timestamp) -> Result<(), SessionError> {
+        let change = json!({"lastRefresh": now.to_string(), "needsRefresh": false});
+        match self.attributes().patch(user, &PatchParams::default(), &Patch::Merge(&change)).await {
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+            patched => Ok(patched.map(drop)?),
+        }
     }
 
     /// Takes all that a provider said of a User back: the person is gone there, or disabled.
@@ -385,16 +398,6 @@ fn is_allowed(entry: &Entry, person: &Person, world: &World) -> bool {
     entry.allowed.iter().any(is_named)
         || (entry.access == AccessMode::Restricted
             && world.clusters().any(|cluster| cluster.binds(subjects.iter().copied())))
-}
-
-/// A group as a `UserAttribute` has it: Rancher's Principal.
-fn group_object(group: &Principal) -> Value {
-    json!({
-        "metadata": {"name": &*group.id},
-        "displayName": group.display_name,
-        "principalType": "group",
-        "memberOf": true,
-    })
 }
 
 fn extra<'a>(attribute: &'a UserAttribute, provider: &str, key: &str) -> Option<&'a str> {
