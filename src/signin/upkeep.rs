@@ -1,6 +1,10 @@
 //! What goes on by itself: groups are refreshed, ended tokens deleted, last uses written down.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use futures_util::{StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
@@ -27,6 +31,24 @@ const ROUND: Duration = Duration::from_secs(30);
 const KEPT: SignedDuration = SignedDuration::from_mins(10);
 /// Users that are refreshed at once.
 const AT_ONCE: usize = 4;
+/// Failures one after the other after which a round leaves a provider out: one that is down is not asked about everybody.
+const GIVE_UP: usize = 8;
+
+/// How the providers do in one round.
+#[derive(Debug, Default)]
+struct Round(Mutex<HashMap<Arc<str>, usize>>);
+
+impl Round {
+    fn note(&self, provider: &Arc<str>, failed: bool) {
+        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let failures = failures.entry(Arc::clone(provider)).or_default();
+        *failures = if failed { failures.saturating_add(1) } else { 0 };
+    }
+
+    fn gives_up(&self, provider: &str) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(provider).is_some_and(|failed| *failed >= GIVE_UP)
+    }
+}
 
 /// Why a User could not be refreshed.
 #[derive(Debug, thiserror::Error)]
@@ -126,6 +148,7 @@ impl SignIn {
         let age = SignedDuration::try_from(self.providers.settings().max_age()).unwrap_or(SignedDuration::MAX);
         let Ok(oldest) = now.checked_sub(age) else { return };
         let mut page = None;
+        let round = Round::default();
         loop {
             let (stale, next) = match self.people.stale(oldest, page).await {
                 Ok(found) => found,
@@ -135,7 +158,7 @@ impl SignIn {
                 }
             };
             let refresh = async |user: Arc<str>| {
-                if let Err(error) = self.refresh(&user).await {
+                if let Err(error) = self.refresh_in(&round, &user).await {
                     tracing::warn!(%user, %error, "the groups of a user could not be refreshed: they stay as they are");
                 }
             };
@@ -153,9 +176,13 @@ impl SignIn {
     /// # Errors
     /// A provider that cannot say: then nothing changes. A plane that refuses.
     pub async fn refresh(&self, user: &str) -> Result<(), RefreshError> {
+        self.refresh_in(&Round::default(), user).await
+    }
+
+    async fn refresh_in(&self, round: &Round, user: &str) -> Result<(), RefreshError> {
         let mut failure = None;
         for (name, known) in self.people.known(user).await? {
-            let Some(entry) = self.providers.get(&name) else { continue };
+            let Some(entry) = self.providers.get(&name).filter(|_| !round.gives_up(&name)) else { continue };
             let standing = match &entry.provider {
                 Ok(provider) => provider.refresh(known).await,
                 Err(error) => Err(error.clone()),
@@ -165,6 +192,7 @@ impl SignIn {
                 other => Ok(other),
             });
             self.health.note(&name, standing.as_ref().err());
+            round.note(&name, standing.is_err());
             match standing {
                 Ok(Standing::Present(person)) => {
                     match self.people.update(&Arc::from(user), &name, &person, Timestamp::now()).await {
@@ -176,7 +204,7 @@ impl SignIn {
                 }
                 Ok(Standing::Gone) => self.turn_out(user, &name, "is not there any more").await?,
                 Ok(Standing::Disabled) => self.turn_out(user, &name, "is disabled there").await?,
-                Ok(Standing::Unknown) => {}
+                Ok(Standing::Unknown) => self.people.asked(user, Timestamp::now()).await?,
                 Err(error) => failure = Some(error),
             }
         }
@@ -189,5 +217,24 @@ impl SignIn {
         self.people.forget(user, provider, Timestamp::now()).await?;
         tracing::info!(user, provider, ended, why, "a user has lost what the provider gave");
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{GIVE_UP, Round};
+
+    #[test]
+    fn a_round_leaves_out_the_provider_that_is_down_and_no_other() {
+        let (round, down, well) = (Round::default(), Arc::from("down"), Arc::from("well"));
+        for _ in 0..GIVE_UP {
+            assert!(!round.gives_up(&down));
+            round.note(&down, true);
+            round.note(&well, true);
+            round.note(&well, false);
+        }
+        assert!(round.gives_up(&down) && !round.gives_up(&well));
     }
 }
