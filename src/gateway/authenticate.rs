@@ -27,8 +27,8 @@ pub struct Authenticated {
     pub identity: Identity,
     /// What was presented.
     pub presented: Presented,
-    /// Whether a browser's session was it.
-    pub cookie: bool,
+    /// Whether it comes from a browser, which holds a session or may come to hold one, whatever was presented.
+    pub browser: bool,
     /// `Sec-WebSocket-Protocol` without the credential, where one was in it.
     pub protocols: Option<HeaderValue>,
 }
@@ -74,8 +74,8 @@ pub fn authenticate(
         (None, None, Some(certificate)) => Presented::Certificate(Arc::clone(certificate)),
         (None, None, None) => return Err(Refusal::Anonymous),
     };
-    let cookie = session.is_some();
-    if cookie && !is_from_own_page(method, headers, upgrade) {
+    let browser = is_browser(headers);
+    if session.is_some() && !is_from_own_page(method, headers, upgrade) {
         return Err(Refusal::ForeignOrigin);
     }
     if headers.contains_key(header::ORIGIN) && is_ambient(token.is_some(), headers) && is_foreign(headers, uri) {
@@ -86,7 +86,7 @@ pub fn authenticate(
             if let Credential::Token(token) = &identity.credential {
                 token.used.raise(now);
             }
-            Ok(Authenticated { identity, presented, cookie, protocols })
+            Ok(Authenticated { identity, presented, browser, protocols })
         }
         // What is no token of Drover's, and nothing that one of them was: a token that ended is not asked about elsewhere.
         Err(Unauthenticated::Unknown) => {
@@ -95,13 +95,13 @@ pub fn authenticate(
                 && let Some(account) = accounts.and_then(|accounts| accounts.of_token(token))
             {
                 let identity = Identity::of_account(&account);
-                return Ok(Authenticated { identity, presented: Presented::Account(account), cookie, protocols });
+                return Ok(Authenticated { identity, presented: Presented::Account(account), browser, protocols });
             }
             let verifier = verifier.filter(|_| is_verifiable(token, world)).ok_or(Unauthenticated::Unknown)?;
             let known = verifier.cached(&TokenHash::of(token), now).ok_or(Unauthenticated::NotVerified)?;
             let presented = Presented::IdToken(known);
             let identity = Identity::of(&presented, world, now)?;
-            Ok(Authenticated { identity, presented, cookie, protocols })
+            Ok(Authenticated { identity, presented, browser, protocols })
         }
         Err(refused) => Err(refused.into()),
     }
@@ -113,7 +113,7 @@ pub fn of_account(account: Arc<ServiceAccount>, headers: &HeaderMap, upgrade: bo
     Authenticated {
         identity: Identity::of_account(&account),
         presented: Presented::Account(account),
-        cookie: false,
+        browser: is_browser(headers),
         protocols: websocket.map(|websocket| websocket.protocols),
     }
 }
@@ -128,10 +128,20 @@ pub fn unverified(headers: &HeaderMap, upgrade: bool) -> Option<String> {
     Some(token.expose().to_owned())
 }
 
+/// Whether it comes from a browser: it says so, or it has the session's cookie.
+fn is_browser(headers: &HeaderMap) -> bool {
+    headers.contains_key("sec-fetch-mode") || cookies::is_there(headers, cookies::SESSION)
+}
+
 /// Whether a browser adds this credential by itself, whichever page asks: a client certificate, a password it remembers.
 fn is_ambient(token: bool, headers: &HeaderMap) -> bool {
+    !token || is_basic(headers)
+}
+
+/// Whether it is a password that a browser may remember.
+pub fn is_basic(headers: &HeaderMap) -> bool {
     let basic = |value: &HeaderValue| value.as_bytes().get(..5).is_some_and(|it| it.eq_ignore_ascii_case(b"basic"));
-    !token || headers.get(header::AUTHORIZATION).is_some_and(basic)
+    headers.get(header::AUTHORIZATION).is_some_and(basic)
 }
 
 /// Whether a browser says that it uses its session for a page of this host, or for the person itself (H14). What changes

@@ -142,8 +142,8 @@ pub fn answer(
     redirect(headers, cluster, route)
 }
 
-/// Shows a browser that holds a session whatever a cluster sends as a page of no origin: no script of it can act as the session
-/// (H20), and it is in no frame.
+/// Shows a browser whatever a cluster sends as a page of no origin: no script of it can act as the session that the browser holds, or
+/// will hold while the page is open (H20), and it is in no frame.
 pub fn sandbox(response: &mut Response<UpstreamBody>) {
     let headers = response.headers_mut();
     headers.remove("content-security-policy-report-only");

@@ -208,7 +208,7 @@ async fn to_cluster(
     }
     let upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     forward::answer(&mut response, &cluster, route, info)?;
-    if authenticated.cookie {
+    if authenticated.browser {
         forward::sandbox(&mut response);
     }
 

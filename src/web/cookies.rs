@@ -28,6 +28,17 @@ pub fn read<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     found.filter(|value| !value.is_empty() && value.bytes().all(|byte| matches!(byte, b'!'..=b'~') && byte != b'"'))
 }
 
+/// Whether the request has the cookie at all, readable or not.
+pub fn is_there(headers: &HeaderMap, name: &str) -> bool {
+    let has = |line: &HeaderValue| {
+        line.as_bytes().split(|byte| *byte == b';').any(|pair| {
+            let rest = pair.trim_ascii_start().strip_prefix(name.as_bytes());
+            rest.is_some_and(|rest| rest.trim_ascii_start().starts_with(b"="))
+        })
+    };
+    headers.get_all(header::COOKIE).iter().any(has)
+}
+
 /// Sets a cookie; without `seconds` until the browser is closed. `value` has only characters of base64 for URLs.
 pub fn set(name: &str, value: &str, seconds: Option<u64>) -> Option<HeaderValue> {
     let life = seconds.map(|seconds| format!("; Max-Age={seconds}")).unwrap_or_default();
@@ -67,6 +78,15 @@ mod tests {
             &[],
         ] {
             assert_eq!(read(&headers(none), SESSION), None, "{none:?}");
+        }
+        for (lines, there) in [
+            (&["a=b; __Host-drover=x"][..], true),
+            (&["__Host-drover=x; __Host-drover=y"], true),
+            (&["a=b", "__Host-drover = \"x\""], true),
+            (&["__Host-drover-form=x; a=__Host-drover"], false),
+            (&[], false),
+        ] {
+            assert_eq!(is_there(&headers(lines), SESSION), there, "{lines:?}");
         }
     }
 
