@@ -213,7 +213,7 @@ impl SignIn {
         source: IpAddr,
         known: bool,
     ) -> Result<SignedIn, Denied> {
-        let entry = self.providers.get(provider).ok_or_else(|| Denied::NoProvider(provider.to_owned()))?;
+        let entry = self.providers.get(provider).ok_or_else(|| Denied::NoProvider(shown(provider)))?;
         let old = new.is_some().then(|| password.clone());
         let person = self.try_password(&entry, user, password, source, known).await?;
         let signed = self.admitted(&entry, &person).await?;
@@ -362,6 +362,11 @@ impl SignIn {
         };
         Ok(self.sessions.issue(&wanted, &self.providers.settings(), Timestamp::now()).await?)
     }
+}
+
+/// What a stranger typed, as it may stand in a log: the beginning of it, in one line.
+pub fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(80).collect()
 }
 
 /// What attempts at a name are counted under.

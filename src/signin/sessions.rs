@@ -20,12 +20,14 @@ use crate::{
 
 /// The session at the provider that a token belongs to: a hash, since it may be anything.
 const PROVIDER_SESSION_LABEL: &str = "drover.io/provider-session";
+/// When the session of a refresh token ends: the token itself ends soon after it was exchanged.
+const SESSION_END: &str = "drover.io/session-ends";
 /// How long it may take until this replica knows what it has just written.
 const KNOWN: Duration = Duration::from_secs(10);
 /// How often the world is looked at meanwhile.
 const LOOK: Duration = Duration::from_millis(2);
 /// A refresh token that was exchanged lives on so long: the answer may have been lost.
-pub const GRACE: Duration = Duration::from_mins(1);
+const GRACE: Duration = Duration::from_mins(1);
 
 /// Why there is no token.
 #[derive(Debug, thiserror::Error)]
@@ -171,7 +173,14 @@ impl Sessions {
         }
         let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let token = Token {
-            metadata: ObjectMeta { name: Some(name.clone()), labels: Some(labels), ..ObjectMeta::default() },
+            metadata: ObjectMeta {
+                name: Some(name.clone()),
+                labels: Some(labels),
+                annotations: end
+                    .filter(|_| wanted.kind == TokenKind::Refresh)
+                    .map(|end| BTreeMap::from([(SESSION_END.to_owned(), end.to_string())])),
+                ..ObjectMeta::default()
+            },
             spec: TokenSpec {
                 token: hash_text(hash),
                 user_id: wanted.user.to_owned(),
@@ -296,14 +305,18 @@ impl Sessions {
         Ok(self.api().get_opt(name).await?)
     }
 
-    /// Lets a token end `later` than `now`.
+    /// Lets a refresh token that was exchanged end soon, and never later than it would anyhow.
     ///
     /// # Errors
     /// A plane that refuses.
-    pub async fn end_at(&self, name: &str, now: Timestamp, later: Duration) -> Result<(), SessionError> {
-        let end = SignedDuration::try_from(later).ok().and_then(|later| now.checked_add(later).ok()).unwrap_or(now);
-        let change = json!({"expiresAt": end.round(jiff::Unit::Second).unwrap_or(end).to_string()});
-        Ok(self.api().patch(name, &PatchParams::default(), &Patch::Merge(&change)).await.map(drop)?)
+    pub async fn end_soon(&self, token: &TokenRow, now: Timestamp) -> Result<(), SessionError> {
+        let soon = SignedDuration::try_from(GRACE).ok().and_then(|grace| now.checked_add(grace).ok()).unwrap_or(now);
+        let soon = soon.round(jiff::Unit::Second).unwrap_or(soon);
+        if token.expires_at.is_some_and(|end| end <= soon) {
+            return Ok(());
+        }
+        let change = json!({"expiresAt": soon.to_string()});
+        Ok(self.api().patch(&token.name, &PatchParams::default(), &Patch::Merge(&change)).await.map(drop)?)
     }
 
     /// The objects of a user's tokens, newest first.
@@ -337,6 +350,21 @@ impl Sessions {
 /// The session that a token belongs to: itself, where it began one.
 pub fn session_of(token: &Token) -> String {
     token.labels().get(SESSION_LABEL).cloned().unwrap_or_else(|| token.name_any())
+}
+
+/// Whether a token came from a session, and goes with it.
+pub fn is_derived(token: &Token) -> bool {
+    token.labels().contains_key(SESSION_LABEL)
+}
+
+/// When the session of a refresh token was to end at first.
+pub fn session_end(token: &Token) -> Option<Timestamp> {
+    token.annotations().get(SESSION_END)?.parse().ok()
+}
+
+/// The session at the provider that a token belongs to.
+pub fn provider_session_of(token: &Token) -> Option<&str> {
+    token.spec.provider_info.get("sid")?.as_str()
 }
 
 /// A provider's session as a label has it.

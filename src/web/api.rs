@@ -22,7 +22,8 @@ use crate::{
     signin::{
         Denied,
         providers::Entry,
-        sessions::{SessionError, Wanted, kind_name},
+        sessions::{SessionError, Wanted, is_derived, kind_name},
+        shown,
     },
     world::{
         input::{Subject, TokenKind},
@@ -114,7 +115,7 @@ fn done(ended: Result<(), SessionError>) -> Answer {
 }
 
 /// A token as its owner sees it: never its hash.
-fn shown(token: &Token, caller: &Caller) -> Value {
+fn told(token: &Token, caller: &Caller) -> Value {
     let name = token.name_any();
     let row = caller.world.tokens_of(&caller.user.name).find(|row| *row.name == *name);
     json!({
@@ -134,7 +135,15 @@ fn shown(token: &Token, caller: &Caller) -> Value {
     })
 }
 
+/// Why a token of one cluster does not do this (T4).
+const NARROW: &str = "the token that asks works in one cluster alone: it ends itself and nothing else";
+
 impl Caller {
+    /// Whether it is there for one cluster alone.
+    fn is_narrow(&self) -> bool {
+        self.token.cluster.is_some()
+    }
+
     /// Whether it may do everything in the management plane.
     fn is_administrator(&self) -> bool {
         let Some(local) = self.world.cluster(LOCAL) else { return false };
@@ -179,7 +188,7 @@ impl Web {
 
     /// The ways to sign in, for programs.
     pub(super) fn auth_providers(&self) -> Answer {
-        let shown = |entry: Arc<Entry>| {
+        let way = |entry: Arc<Entry>| {
             let provider = entry.provider.as_ref().ok().filter(|_| entry.signs_in())?;
             let browser = provider.method() == Method::Browser;
             Some(json!({
@@ -190,7 +199,7 @@ impl Web {
                 "redirectUrl": browser.then(|| format!("{}/login/{}", self.public, entry.name)),
             }))
         };
-        let data: Vec<Value> = self.signin.providers.all().into_iter().filter_map(shown).collect();
+        let data: Vec<Value> = self.signin.providers.all().into_iter().filter_map(way).collect();
         answer::json(StatusCode::OK, &json!({"type": "collection", "resourceType": "authProvider", "data": data}))
     }
 
@@ -225,7 +234,7 @@ impl Web {
         match issued {
             Ok(token) => answer::json(StatusCode::CREATED, &token),
             Err(denied) => {
-                tracing::info!(provider, source = %asked.source, reason = %denied, "a sign-in was refused");
+                tracing::info!(provider = shown(provider), source = %asked.source, reason = %denied, "a sign-in was refused");
                 refused(&denied)
             }
         }
@@ -238,7 +247,7 @@ impl Web {
         };
         match self.signin.sessions.of(&caller.user.name).await {
             Ok(tokens) => {
-                let data: Vec<Value> = tokens.iter().map(|token| shown(token, &caller)).collect();
+                let data: Vec<Value> = tokens.iter().map(|token| told(token, &caller)).collect();
                 answer::json(StatusCode::OK, &json!({"type": "collection", "resourceType": "token", "data": data}))
             }
             Err(error) => of_session(error),
@@ -253,6 +262,7 @@ impl Web {
         match asked.query("action") {
             "" => self.token_create(asked, &caller).await,
             "logout" => done(self.end_session_of(&caller.token.name).await),
+            "logoutAll" if caller.is_narrow() => forbidden(NARROW),
             "logoutAll" => done(self.signin.sessions.end_all(&caller.user.name, |_| true).await.map(drop)),
             _ => answer::no_such_path(),
         }
@@ -285,14 +295,22 @@ impl Web {
             let most = settings.kubeconfig();
             ttl = Some(ttl.map_or(most, |ttl| ttl.min(most)));
         }
-        if caller.token.kind == TokenKind::Api
-            && let Some(end) = caller.token.ends_at()
-        {
+        let is_a_persons = match caller.token.kind {
+            TokenKind::Session => true,
+            // The one of `drover login` goes with its session; that of a kubeconfig is a program's.
+            TokenKind::Kubeconfig => match self.signin.sessions.get(&caller.token.name).await {
+                Ok(token) => token.is_some_and(|token| is_derived(&token)),
+                Err(error) => return of_session(error),
+            },
+            TokenKind::Api | TokenKind::Refresh => false,
+        };
+        if !is_a_persons && let Some(end) = caller.token.ends_at() {
             let left = Duration::try_from(Timestamp::now().duration_until(end)).unwrap_or_default();
             if ttl.is_some_and(|ttl| ttl > left) {
-                return forbidden("ttl: a token made with an API token cannot outlive it");
+                return forbidden("ttl: a token made with one that is no session's cannot outlive it");
             }
-            ttl = ttl.or(Some(left));
+            // Its end was rounded to a second: what is left may be more than is allowed by a part of one.
+            ttl = ttl.or(Some(settings.longest().map_or(left, |longest| left.min(longest))));
         }
         let description = line(&wanted.description);
         let wanted = Wanted {
@@ -328,10 +346,12 @@ impl Web {
             Err(answer) => return answer,
         };
         // Another's token and one that is not there look the same.
-        if !caller.world.tokens_of(&caller.user.name).any(|token| *token.name == *name) {
-            return answer::status(&Status::not_found(GROUP, "tokens", name));
+        let own = caller.world.tokens_of(&caller.user.name).find(|token| *token.name == *name);
+        let Some(token) = own else { return answer::status(&Status::not_found(GROUP, "tokens", name)) };
+        if caller.is_narrow() && token.name != caller.token.name {
+            return forbidden(NARROW);
         }
-        done(self.signin.sessions.end(name).await)
+        done(self.end_token(token).await)
     }
 
     /// Principals of all providers that begin with a term.
@@ -342,6 +362,9 @@ impl Web {
         };
         if asked.query("action") != "search" {
             return answer::no_such_path();
+        }
+        if caller.is_narrow() {
+            return forbidden(NARROW);
         }
         let search: Search = match asked.json() {
             Ok(search) => search,

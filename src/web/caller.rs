@@ -13,10 +13,12 @@ use super::{
     cookies,
 };
 use crate::{
+    gateway::authenticate::is_basic,
     identity::{Credential, Identity, Presented},
     signin::{keys::random_text, local},
     world::{
         TokenHash, World,
+        input::TokenKind,
         rows::{ClusterRow, TokenRow, UserRow},
     },
 };
@@ -56,7 +58,10 @@ impl Web {
     /// Who asks, by the session cookie of a browser.
     pub(super) fn in_browser(&self, asked: &Asked) -> Option<Caller> {
         let cookie = cookies::read(&asked.headers, cookies::SESSION)?;
+        // T4, T11: any other token in its place is not a person at a browser, and could let itself in as one: for longer than it
+        // lives, and wherever it does not work.
         self.caller(cookie, self.signin.keys.prove(FORM, cookie))
+            .filter(|caller| caller.token.kind == TokenKind::Session)
     }
 
     /// Who sends a form, by the session cookie: from a page of Drover's own, with the proof that this page had.
@@ -90,6 +95,10 @@ impl Web {
     pub(super) fn in_call(&self, asked: &Asked) -> Result<Caller, Answer> {
         let unauthorized = || answer::status(&Status::unauthorized());
         if asked.headers.contains_key(header::AUTHORIZATION) {
+            // A password that a browser remembers comes with every page's requests.
+            if asked.headers.contains_key(header::ORIGIN) && is_basic(&asked.headers) && !asked.is_own_page() {
+                return Err(foreign());
+            }
             let token = credential::read_authorization(&asked.headers).ok().flatten().ok_or_else(unauthorized)?;
             return self.caller(token.expose(), String::new()).ok_or_else(unauthorized);
         }

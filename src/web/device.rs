@@ -47,8 +47,8 @@ const REQUEST: &str = "device";
 enum Answered {
     Nothing,
     No,
-    /// User and provider.
-    Yes(Arc<str>, String),
+    /// User, and the token of its browser.
+    Yes(Arc<str>, Arc<str>),
 }
 
 /// A device that waits.
@@ -205,8 +205,8 @@ impl Web {
             if !matches!(state.0, Answered::Nothing) {
                 return answer::trouble(StatusCode::CONFLICT, "The device was answered already.");
             }
-            let user = Arc::clone(&caller.user.name);
-            state.0 = if yes { Answered::Yes(user, caller.provider().to_owned()) } else { Answered::No };
+            let (user, session) = (Arc::clone(&caller.user.name), Arc::clone(&caller.token.name));
+            state.0 = if yes { Answered::Yes(user, session) } else { Answered::No };
         }
         if yes {
             answer::message("The device is signed in", "You can go back to it.", "/account", "Your account")
@@ -242,7 +242,7 @@ impl Web {
             Answered::Yes(..) if self.devices.by_device.remove(&hash).is_none() => {
                 bad("expired_token", "the code was used already")
             }
-            Answered::Yes(user, provider) => self.give_to(asked, &user, &provider).await,
+            Answered::Yes(user, session) => self.give_to(asked, &user, &session).await,
         }
     }
 }

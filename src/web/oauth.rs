@@ -4,7 +4,7 @@
 //! without a browser, user name and password (RFC 6749, 4.3). Each gives a refresh token, which is the session, and a token for an
 //! hour. Refresh tokens are exchanged at each use (RFC 9700, 4.14).
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use askama::Template;
 use aws_lc_rs::{constant_time::verify_slices_are_equal, digest};
@@ -12,7 +12,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{StatusCode, uri::PathAndQuery};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     Web,
@@ -26,9 +26,10 @@ use crate::{
         Denied, SignedIn,
         keys::random_text,
         local,
-        sessions::{GRACE, Issued, SessionError, Wanted, session_of},
+        sessions::{Issued, SessionError, Wanted, provider_session_of, session_end, session_of},
+        shown,
     },
-    world::{TokenHash, input::TokenKind},
+    world::{TokenHash, input::TokenKind, rows::TokenRow},
 };
 
 /// The one client.
@@ -53,7 +54,8 @@ struct Request {
 struct Grant {
     id: String,
     user: String,
-    provider: String,
+    /// The name of the token that the person's browser had.
+    session: String,
     redirect_uri: String,
     challenge: String,
 }
@@ -189,7 +191,7 @@ impl Web {
         let grant = Grant {
             id,
             user: caller.user.name.to_string(),
-            provider: caller.provider().to_owned(),
+            session: caller.token.name.to_string(),
             redirect_uri: request.redirect_uri.clone(),
             challenge: request.challenge.clone(),
         };
@@ -211,10 +213,7 @@ impl Web {
             "password" => self.by_password(asked).await,
             "urn:ietf:params:oauth:grant-type:device_code" => self.by_device(asked).await,
             "" => bad("invalid_request", "`grant_type` is missing"),
-            other => {
-                let shown: String = other.chars().filter(|c| !c.is_control()).take(60).collect();
-                bad("unsupported_grant_type", &format!("`grant_type`: `{shown}` is not taken"))
-            }
+            other => bad("unsupported_grant_type", &format!("`grant_type`: `{}` is not taken", shown(other))),
         }
     }
 
@@ -234,15 +233,30 @@ impl Web {
         if !self.first_use(&format!("code:{}", grant.id)) {
             return refused("the code was used already");
         }
-        self.give_to(asked, &grant.user, &grant.provider).await
+        self.give_to(asked, &grant.user, &grant.session).await
     }
 
-    /// Gives tokens to a User who signed in with a provider, if both still hold.
-    pub(super) async fn give_to(&self, asked: &Asked, user: &str, provider: &str) -> Answer {
-        let world = self.signin.world.load();
-        let holds = world.user(user).filter(|user| user.enabled && world.provider_is_enabled(provider));
-        let Some(user) = holds.cloned() else { return bad("invalid_grant", "the user is not there any more") };
-        let signed = SignedIn { user, provider: provider.into(), principal: "".into(), provider_session: None };
+    /// Gives tokens to a User whose session in a browser said yes, if that still is: whoever has signed out since has taken it back.
+    pub(super) async fn give_to(&self, asked: &Asked, user: &str, session: &str) -> Answer {
+        let over = || bad("invalid_grant", "the session that said yes is over");
+        let (world, now) = (self.signin.world.load(), Timestamp::now());
+        let lives = |token: &&Arc<TokenRow>| {
+            let is_enabled = token.provider.as_ref().is_none_or(|provider| world.provider_is_enabled(provider));
+            *token.name == *session && token.enabled && is_enabled && token.ends_at().is_none_or(|end| end > now)
+        };
+        let Some(row) = world.tokens_of(user).find(lives) else { return over() };
+        let Some(user) = world.user(user).filter(|user| user.enabled) else { return over() };
+        let object = match self.signin.sessions.get(session).await {
+            Ok(Some(object)) => object,
+            Ok(None) => return over(),
+            Err(error) => return not_taken(error),
+        };
+        let signed = SignedIn {
+            user: Arc::clone(user),
+            provider: row.provider.clone().unwrap_or_else(|| local::NAME.into()),
+            principal: object.spec.user_principal.as_str().unwrap_or_default().into(),
+            provider_session: provider_session_of(&object).map(str::to_owned),
+        };
         self.give(asked, &signed).await
     }
 
@@ -255,7 +269,7 @@ impl Web {
         match self.signin.by_password(provider, user, password, new.as_ref(), asked.source, false).await {
             Ok(signed) => self.give(asked, &signed).await,
             Err(why) => {
-                tracing::info!(provider, source = %asked.source, reason = %why, "a sign-in was refused");
+                tracing::info!(provider = shown(provider), source = %asked.source, reason = %why, "a sign-in was refused");
                 denied(&why)
             }
         }
@@ -292,10 +306,13 @@ impl Web {
         let world = self.signin.world.load();
         let old = world.token(&TokenHash::of(asked.form("refresh_token")));
         let Some(old) = old.filter(|token| token.kind == TokenKind::Refresh) else { return refused() };
+        // It was exchanged, and its time to be exchanged again is over: one of two that hold it is a thief (RFC 9700, 4.14.2).
+        if old.ends_at().is_some_and(|end| end <= now) {
+            tracing::warn!(user = %old.user, token = %old.name, source = %asked.source, "an old refresh token was shown: its session ends");
+            return self.end_session_of(&old.name).await.map_or_else(not_taken, |()| refused());
+        }
         let provider = old.provider.as_deref().unwrap_or_default();
-        let lives = old.enabled
-            && (provider.is_empty() || world.provider_is_enabled(provider))
-            && old.ends_at().is_none_or(|end| end > now);
+        let lives = old.enabled && (provider.is_empty() || world.provider_is_enabled(provider));
         let Some(user) = world.user(&old.user).filter(|user| user.enabled && lives) else { return refused() };
         let object = match self.signin.sessions.get(&old.name).await {
             Ok(Some(object)) => object,
@@ -308,21 +325,22 @@ impl Web {
             user: &user.name,
             provider,
             principal: object.spec.user_principal.as_str().unwrap_or_default(),
-            provider_session: object.spec.provider_info.get("sid").and_then(Value::as_str),
+            provider_session: provider_session_of(&object),
             session: Some(&root),
             cluster: old.cluster.as_deref(),
             description: object.spec.description.as_deref().unwrap_or_default(),
             ..Wanted::default()
         };
         let settings = self.signin.providers.settings();
-        // The session ends when it was to end at first, however often it is refreshed.
-        let left = old.expires_at.and_then(|end| Duration::try_from(now.duration_until(end)).ok());
+        // The session ends when it was to end at first, however often it is refreshed, and with whichever of its tokens.
+        let left =
+            session_end(&object).or(old.expires_at).and_then(|end| Duration::try_from(now.duration_until(end)).ok());
         let next = Wanted { kind: TokenKind::Refresh, ttl: left, idle: settings.idle(), ..wanted };
         let session = match self.signin.sessions.issue(&next, &settings, now).await {
             Ok(session) => session,
             Err(error) => return not_taken(error),
         };
-        if let Err(error) = self.signin.sessions.end_at(&old.name, now, GRACE).await {
+        if let Err(error) = self.signin.sessions.end_soon(old, now).await {
             tracing::warn!(%error, "a refresh token that was exchanged could not be ended");
         }
         self.tokens_of_session(wanted, &session).await
@@ -360,6 +378,14 @@ impl Web {
         match ended {
             Ok(()) => answer::json(StatusCode::OK, &json!({})),
             Err(error) => not_taken(error),
+        }
+    }
+
+    /// Ends a token of which its owner is tired: with one that makes new ones all of its session.
+    pub(super) async fn end_token(&self, token: &TokenRow) -> Result<(), SessionError> {
+        match token.kind {
+            TokenKind::Refresh => self.end_session_of(&token.name).await,
+            _ => self.signin.sessions.end(&token.name).await,
         }
     }
 

@@ -215,10 +215,11 @@ impl Web {
             Err(answer) => return answer,
         };
         let name = asked.form("name");
-        if !caller.world.tokens_of(&caller.user.name).any(|token| *token.name == *name) {
+        let own = caller.world.tokens_of(&caller.user.name).find(|token| *token.name == *name);
+        let Some(token) = own else {
             return self.account(asked, "There is no such session.", "").await.with_code(StatusCode::NOT_FOUND);
-        }
-        match self.signin.sessions.end(name).await {
+        };
+        match self.end_token(token).await {
             Ok(()) if *caller.token.name == *name => gone(),
             Ok(()) => answer::to(HOME),
             Err(error) => self.not_now(asked, &error).await,
