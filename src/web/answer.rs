@@ -36,8 +36,9 @@ impl Answer {
             (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
             (header::CONTENT_SECURITY_POLICY, POLICY),
             (header::X_FRAME_OPTIONS, "DENY"),
-            // The address of a page may hold a code: it goes nowhere.
-            (header::REFERRER_POLICY, "no-referrer"),
+            // The address of a page may hold a code: it goes nowhere else. With `no-referrer` browsers would send forms of these very
+            // pages with `Origin: null` (Fetch, 3.2).
+            (header::REFERRER_POLICY, "same-origin"),
         ] {
             headers.insert(name, HeaderValue::from_static(value));
         }
@@ -145,6 +146,19 @@ struct Message<'a> {
     href: &'a str,
     link: &'a str,
     bad: bool,
+}
+
+/// Sends a browser that has sent a form to another site. A redirect would be stopped by the policy about forms, which holds for
+/// wherever they lead.
+pub(super) fn onward(location: &str) -> Answer {
+    page(&Onward { location })
+}
+
+/// A page that goes on by itself.
+#[derive(Template)]
+#[template(path = "onward.html")]
+struct Onward<'a> {
+    location: &'a str,
 }
 
 /// A page that says what went wrong.

@@ -79,8 +79,13 @@ impl Asked {
         if !is_of_type(&self.headers, "application/json") {
             return Err(answer::status(&Status::unsupported_media_type("expected `application/json`")));
         }
-        // The text of the failure names the place, and may show what stands there: it goes to whoever sent it.
-        serde_json::from_slice(&self.body).map_err(|error| answer::status(&Status::bad_request(error.to_string())))
+        // The failure's own text shows what stands there, which may be a password (T1).
+        let wrong = |error: serde_json::Error| {
+            let (line, column) = (error.line(), error.column());
+            let what = if error.is_data() { "has a field of another form than is expected" } else { "is no JSON" };
+            answer::status(&Status::bad_request(format!("the request's body {what}: line {line}, column {column}")))
+        };
+        serde_json::from_slice(&self.body).map_err(wrong)
     }
 
     /// What the client calls itself, in short.
@@ -91,10 +96,11 @@ impl Asked {
 
     /// Whether the page that asks is one of this host: a browser says so in everything that is not a plain `GET`.
     pub(super) fn is_own_page(&self) -> bool {
+        let site = self.headers.get("sec-fetch-site").map(|site| site == "same-origin");
         if self.headers.contains_key(header::ORIGIN) {
-            return !is_foreign(&self.headers, &self.uri);
+            return !is_foreign(&self.headers, &self.uri) && site.unwrap_or(true);
         }
-        self.headers.get("sec-fetch-site").is_some_and(|site| site == "same-origin")
+        site.unwrap_or(false)
     }
 }
 

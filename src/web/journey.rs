@@ -3,7 +3,7 @@
 //! What must be known when it comes back is sealed in a cookie of that browser: the state, the nonce, the verifier, where to go on, and
 //! for whom an identity is added. Nobody else's answer can be put into it (T7: stolen code, mixed-up provider).
 
-use std::{fmt::Display, time::Duration};
+use std::{fmt::Display, sync::Arc, time::Duration};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use http::StatusCode;
@@ -18,9 +18,9 @@ use super::{
     cookies, targets,
 };
 use crate::{
-    identity::provider::{Departure, LoginError, Proof, Refused},
+    identity::provider::{Departure, LoginError, Method, Proof, Refused},
     secret::Secret,
-    signin::{Denied, keys::random_text, providers::Entry},
+    signin::{Denied, keys::random_text, providers::Entry, shown},
 };
 
 /// How long it may take.
@@ -41,11 +41,13 @@ struct Journey {
 
 impl Web {
     pub(super) async fn depart(&self, asked: &Asked, provider: &str) -> Answer {
-        let Some(entry) = self.signin.providers.get(provider) else {
+        // One that is asked for passwords would say that it fails, and everybody would hear it of its health.
+        let leads = |entry: &Arc<Entry>| entry.provider.as_ref().is_ok_and(|it| it.method() == Method::Browser);
+        let Some(entry) = self.signin.providers.get(provider).filter(leads) else {
             return answer::trouble(StatusCode::NOT_FOUND, "This way to sign in is not offered.");
         };
         let next = targets::path(asked.query("next")).unwrap_or("/account");
-        self.set_out(&entry, next, None).await
+        self.set_out(&entry, next, None, answer::to).await
     }
 
     fn departure(&self, journey: &Journey) -> Departure {
@@ -57,8 +59,14 @@ impl Web {
         }
     }
 
-    /// Sends a browser to a provider.
-    pub(super) async fn set_out(&self, entry: &Entry, next: &str, link: Option<&str>) -> Answer {
+    /// Sends a browser to a provider by what `go` says.
+    pub(super) async fn set_out(
+        &self,
+        entry: &Entry,
+        next: &str,
+        link: Option<&str>,
+        go: fn(&str) -> Answer,
+    ) -> Answer {
         let (Some(state), Some(nonce), Some(verifier)) = (random_text(), random_text(), random_text()) else {
             return answer::broken();
         };
@@ -76,9 +84,7 @@ impl Web {
             return answer::trouble(StatusCode::SERVICE_UNAVAILABLE, text);
         };
         match self.signin.keys.seal(PURPOSE, journey, Timestamp::now(), LIFE) {
-            Some(sealed) => {
-                answer::to(&location).with_cookie(cookies::set(cookies::JOURNEY, &sealed, Some(LIFE.as_secs())))
-            }
+            Some(sealed) => go(&location).with_cookie(cookies::set(cookies::JOURNEY, &sealed, Some(LIFE.as_secs()))),
             None => answer::broken(),
         }
     }
@@ -87,7 +93,7 @@ impl Web {
         let answer = match self.back(asked, provider).await {
             Ok(answer) => answer,
             Err(denied) => {
-                tracing::info!(provider, source = %asked.source, reason = %denied, "a sign-in was refused");
+                tracing::info!(provider = shown(provider), source = %asked.source, reason = %denied, "a sign-in was refused");
                 answer::trouble(denied.code(), &denied.told())
             }
         };
@@ -111,13 +117,13 @@ impl Web {
             return Err(unbelieved("the answer was used already"));
         }
         if !asked.query("error").is_empty() {
-            let shown = |name| asked.query(name).chars().filter(|c| !c.is_control()).take(200).collect::<String>();
-            return Err(unbelieved(&format!("the provider says `{}`: {}", shown("error"), shown("error_description"))));
+            let said = |name| asked.query(name).chars().filter(|c| !c.is_control()).take(200).collect::<String>();
+            return Err(unbelieved(&format!("the provider says `{}`: {}", said("error"), said("error_description"))));
         }
         if asked.query("code").is_empty() {
             return Err(unbelieved("`code` is missing"));
         }
-        let entry = self.signin.providers.get(provider).ok_or_else(|| Denied::NoProvider(provider.to_owned()))?;
+        let entry = self.signin.providers.get(provider).ok_or_else(|| Denied::NoProvider(shown(provider)))?;
         let proof = Proof::Callback {
             code: Secret::new(asked.query("code").to_owned()),
             issuer: Some(asked.query("iss")).filter(|issuer| !issuer.is_empty()).map(str::to_owned),
@@ -139,7 +145,7 @@ impl Web {
     /// A provider says that somebody signed out there (OpenID Connect Back-Channel Logout 1.0, 2.5 to 2.8).
     pub(super) async fn back_channel(&self, asked: &Asked, provider: &str) -> Answer {
         let refused = |why: &dyn Display| {
-            tracing::info!(provider, source = %asked.source, reason = %why, "a logout token was refused");
+            tracing::info!(provider = shown(provider), source = %asked.source, reason = %why, "a logout token was refused");
             answer::json(StatusCode::BAD_REQUEST, &json!({"error": "invalid_request"}))
         };
         let Some(entry) = self.signin.providers.get(provider) else { return refused(&"there is no such provider") };

@@ -18,7 +18,7 @@ use crate::{
     identity::provider::{Known, Method},
     modules::Token,
     secret::Secret,
-    signin::{Denied, SignedIn, attempt, local, providers::Entry, sessions::SessionError},
+    signin::{Denied, SignedIn, attempt, local, providers::Entry, sessions::SessionError, shown},
     world::input::TokenKind,
 };
 
@@ -143,7 +143,7 @@ impl Web {
                 self.welcome(asked, &signed, next).await.with_cookie(device)
             }
             Err(denied) => {
-                tracing::info!(provider, source = %asked.source, reason = %denied, "a sign-in was refused");
+                tracing::info!(provider = shown(provider), source = %asked.source, reason = %denied, "a sign-in was refused");
                 let must_change = matches!(denied, Denied::MustChange(_) | Denied::Password(_));
                 let answer = self.ask(asked, next, denied.told(), must_change).with_code(denied.code());
                 match denied {
@@ -278,7 +278,7 @@ impl Web {
             return self.account(asked, "This provider is not offered.", "").await.with_code(StatusCode::NOT_FOUND);
         };
         if entry.provider.as_ref().is_ok_and(|provider| provider.method() == Method::Browser) {
-            return self.set_out(&entry, HOME, Some(&caller.user.name)).await;
+            return self.set_out(&entry, HOME, Some(&caller.user.name), answer::onward).await;
         }
         let password = Secret::new(asked.form("password").to_owned());
         let linked: Result<(), Denied> = async {
@@ -311,7 +311,7 @@ impl Web {
         };
         match (ended, farewell) {
             (Err(error), _) => self.not_now(asked, &error).await,
-            (Ok(()), Some(location)) => answer::to(&location).with_cookie(cookies::remove(cookies::SESSION)),
+            (Ok(()), Some(location)) => answer::onward(&location).with_cookie(cookies::remove(cookies::SESSION)),
             (Ok(()), None) => gone(),
         }
     }
