@@ -1,16 +1,33 @@
 //! The command line: one file a command. Results go to standard output, errors to standard error as `error: …`.
 
 mod admin;
+mod auth;
 mod backup;
+mod browser;
 mod cluster;
 mod config;
+mod contexts;
+mod credential;
+mod device;
+mod files;
+mod groups;
 mod inputs;
 mod kubeconfig;
+mod login;
+mod logout;
 mod operator;
+mod output;
+mod prompt;
+mod remote;
 mod serve;
+mod session;
 mod streams;
+mod table;
 mod token;
+mod tokens;
+mod users;
 mod version;
+mod whoami;
 
 use std::{
     ffi::OsString,
@@ -28,7 +45,10 @@ use clap::{Args, Parser, Subcommand};
     version,
     max_term_width = 100,
     after_help = "\
-Start with a folder that holds drover.yaml and manifests/:
+To use clusters behind a Drover:
+  drover login drover.example.org
+  kubectl get pods
+To run one, with a folder that holds drover.yaml and manifests/:
   drover config check --config drover.yaml
   drover serve --config drover.yaml"
 )]
@@ -39,6 +59,16 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Login(login::Login),
+    Logout(logout::Logout),
+    Whoami(whoami::Whoami),
+    #[command(subcommand)]
+    Tokens(tokens::Tokens),
+    #[command(subcommand)]
+    Users(users::Users),
+    #[command(subcommand)]
+    Groups(groups::Groups),
+    Credential(credential::Credential),
     Serve(serve::Serve),
     #[command(subcommand)]
     Config(config::Config),
@@ -53,6 +83,8 @@ enum Command {
     Restore(backup::Restore),
     #[command(subcommand)]
     Admin(admin::Admin),
+    #[command(subcommand)]
+    Auth(auth::Auth),
     Version(version::Version),
 }
 
@@ -101,6 +133,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let result = match cli.command {
+        Command::Login(command) => command.run(),
+        Command::Logout(command) => command.run(),
+        Command::Whoami(command) => command.run(),
+        Command::Tokens(command) => command.run(),
+        Command::Users(command) => command.run(),
+        Command::Groups(command) => command.run(),
+        Command::Credential(command) => command.run(),
         Command::Serve(command) => command.run(),
         Command::Config(command) => command.run(),
         Command::Token(command) => command.run(),
@@ -110,6 +149,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Backup(command) => command.run(),
         Command::Restore(command) => command.run(),
         Command::Admin(command) => command.run(),
+        Command::Auth(command) => command.run(),
         Command::Version(command) => command.run(),
     };
     match result {

@@ -199,7 +199,7 @@ fn hash_text(token: &str) -> String {
     hash.iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
 }
 
-fn random<const N: usize>() -> Result<String, Failure> {
+pub(super) fn random<const N: usize>() -> Result<String, Failure> {
     let mut bytes = [0; N];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Failure::new("the system has no randomness"))?;
     Ok(BASE64_URL_SAFE_NO_PAD.encode(bytes))
