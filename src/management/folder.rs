@@ -11,7 +11,7 @@ use kube::{
 use serde_json::Value;
 
 use super::is_missing;
-use crate::modules::{Binding, Cluster, Group, GroupMember, NAMESPACE, Token, User};
+use crate::modules::{AuthConfig, Binding, Cluster, ClusterProxyConfig, Group, GroupMember, NAMESPACE, Token, User};
 
 /// The field manager of what the folder holds.
 const MANAGER: &str = "drover-config";
@@ -70,7 +70,9 @@ fn places() -> Vec<Place> {
         everywhere(ApiResource::erase::<User>(&())),
         everywhere(ApiResource::erase::<Group>(&())),
         everywhere(ApiResource::erase::<GroupMember>(&())),
+        everywhere(ApiResource::erase::<AuthConfig>(&())),
         everywhere(ApiResource::erase::<Cluster>(&())),
+        everywhere(ApiResource::erase::<ClusterProxyConfig>(&())),
         everywhere(ApiResource::erase::<Token>(&())),
         everywhere(ApiResource::erase::<Binding>(&())),
     ]

@@ -77,6 +77,19 @@ fn an_unknown_field_and_a_wrong_type_are_told_by_line() {
 }
 
 #[test]
+fn a_provider_has_the_fields_of_its_type_which_the_plane_reads() {
+    let provider = "apiVersion: management.cattle.io/v3\nkind: AuthConfig\nmetadata: {name: corp}\ntype: openLdapConfig\nenabled: true\n\
+                    servers: [ldap1.example.org]\ntls: true\n";
+    let inputs = load(&[("a.yaml", &example()), ("b.yaml", provider)]).unwrap();
+    let provider_read = inputs.providers.first().unwrap();
+    assert_eq!((&*provider_read.name, provider_read.enabled), ("corp", true));
+    let told = |from, to| load(&[("a.yaml", &example()), ("b.yaml", &changed(provider, from, to))]).unwrap_err();
+    tells(&told("enabled: true", "enabled: maybe"), "b.yaml:5:10: enabled: expected `true` or `false`, found `maybe`");
+    tells(&told("type: openLdapConfig\n", ""), "`type` is missing");
+    tells(&told("name: corp", "name: Corp_1"), "metadata.name: ");
+}
+
+#[test]
 fn names_that_kubernetes_or_drover_keep_for_themselves_are_refused() {
     tells(&broken("name: u-alice", "name: 'system:admin'"), "metadata.name: `system:admin` is reserved");
     tells(&broken("name: u-alice", "name: 'drover:x'"), "metadata.name: `drover:x` is reserved");

@@ -148,14 +148,44 @@ pub(super) struct ClusterProxyConfig {
 }
 
 /// `AuthConfig`: what the folder itself looks at. The management plane reads the rest, which depends on the type.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub(super) struct AuthConfig {
     pub metadata: Metadata,
-    #[serde(rename = "type")]
     pub type_: String,
-    #[serde(default)]
     pub enabled: bool,
+}
+
+impl<'de> Deserialize<'de> for AuthConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+
+        impl<'de> Visitor<'de> for Fields {
+            type Value = AuthConfig;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an AuthConfig")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<AuthConfig, A::Error> {
+                let (mut metadata, mut type_, mut enabled) = (None, None, false);
+                while let Some(field) = map.next_key::<String>()? {
+                    match field.as_str() {
+                        "metadata" => metadata = Some(map.next_value()?),
+                        "type" => type_ = Some(map.next_value()?),
+                        "enabled" => enabled = map.next_value()?,
+                        _ => drop(map.next_value::<IgnoredAny>()?),
+                    }
+                }
+                let missing = de::Error::missing_field;
+                Ok(AuthConfig {
+                    metadata: metadata.ok_or_else(|| missing("metadata"))?,
+                    type_: type_.ok_or_else(|| missing("type"))?,
+                    enabled,
+                })
+            }
+        }
+
+        deserializer.deserialize_map(Fields)
+    }
 }
 
 /// A principal: its name, or an object of Rancher's `Principal` whose `metadata.name` it is.
