@@ -108,8 +108,8 @@ fn pause(failures: u32) -> Duration {
     if beyond == 0 { Duration::ZERO } else { Duration::from_secs(1 << beyond.min(9)).min(LONGEST) }
 }
 
-/// One customer has a whole /64 of IPv6.
-fn network(source: IpAddr) -> IpAddr {
+/// Where somebody comes from, as far as it cannot choose: one customer has a whole /64 of IPv6.
+pub fn network(source: IpAddr) -> IpAddr {
     match source.to_canonical() {
         IpAddr::V6(address) => {
             let [a, b, c, d, ..] = address.segments();

@@ -233,10 +233,16 @@ impl Sessions {
     /// # Errors
     /// A plane that refuses.
     pub async fn end(&self, name: &str) -> Result<(), SessionError> {
-        let mut names = self.labelled(&format!("{SESSION_LABEL}={name}")).await?;
+        let selector = format!("{SESSION_LABEL}={name}");
+        let mut names = self.labelled(&selector).await?;
         // Last: where this is interrupted the session is still listed.
         names.push(name.to_owned());
-        self.delete(&names).await
+        // Again, for what was made of it meanwhile: whoever makes more looks afterwards whether it still is.
+        while !names.is_empty() {
+            self.delete(&names).await?;
+            names = self.labelled(&selector).await?;
+        }
+        Ok(())
     }
 
     /// Ends all tokens of a user that `which` says.
@@ -244,11 +250,18 @@ impl Sessions {
     /// # Errors
     /// A plane that refuses.
     pub async fn end_all(&self, user: &str, which: impl Fn(&TokenRow) -> bool) -> Result<usize, SessionError> {
-        let world = self.world.load();
-        let names: Vec<String> =
-            world.tokens_of(user).filter(|token| which(token)).map(|token| token.name.to_string()).collect();
-        self.delete(&names).await?;
-        Ok(names.len())
+        let mut ended = 0;
+        loop {
+            let world = self.world.load();
+            let names: Vec<String> =
+                world.tokens_of(user).filter(|token| which(token)).map(|token| token.name.to_string()).collect();
+            // Until there is none: some may have been made of others meanwhile.
+            if names.is_empty() {
+                return Ok(ended);
+            }
+            self.delete(&names).await?;
+            ended += names.len();
+        }
     }
 
     /// Ends the tokens of a provider's session, whoever's they are.

@@ -24,6 +24,7 @@ use super::{
 use crate::{
     signin::{
         attempt,
+        attempts::network,
         keys::{random, random_text},
     },
     world::TokenHash,
@@ -115,12 +116,13 @@ impl Web {
         if asked.form("client_id") != CLIENT {
             return failed(StatusCode::UNAUTHORIZED, "invalid_client", "expected `client_id=drover-cli`");
         }
-        let before = self.devices.begun.get(&asked.source).unwrap_or(0);
+        let source = network(asked.source);
+        let before = self.devices.begun.get(&source).unwrap_or(0);
         if before >= PER_SOURCE {
             let text = "too many devices were begun from this address: wait a minute";
             return failed(StatusCode::TOO_MANY_REQUESTS, "slow_down", text).retry(60);
         }
-        self.devices.begun.insert(asked.source, before + 1);
+        self.devices.begun.insert(source, before + 1);
         let (Some(device), Some(user)) = (random_text(), user_code()) else { return answer::broken() };
         let waiting = Waiting {
             source: asked.source,

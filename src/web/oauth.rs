@@ -343,7 +343,13 @@ impl Web {
         if let Err(error) = self.signin.sessions.end_soon(old, now).await {
             tracing::warn!(%error, "a refresh token that was exchanged could not be ended");
         }
-        self.tokens_of_session(wanted, &session).await
+        let answer = self.tokens_of_session(wanted, &session).await;
+        // Whoever ended the session meanwhile has not seen what is new.
+        match self.signin.sessions.get(&old.name).await {
+            Ok(Some(_)) => answer,
+            Ok(None) => self.signin.sessions.end(&root).await.map_or_else(not_taken, |()| refused()),
+            Err(error) => not_taken(error),
+        }
     }
 
     async fn tokens_of_session(&self, wanted: Wanted<'_>, session: &Issued) -> Answer {
