@@ -78,6 +78,9 @@ pub enum Unauthenticated {
     /// Its user is gone or was disabled.
     #[error("the user is disabled")]
     UserDisabled,
+    /// The identity that its user signed in with is not the user's any more.
+    #[error("the identity of the credential is not its user's any more")]
+    IdentityGone,
 }
 
 impl Identity {
@@ -137,21 +140,12 @@ impl Identity {
 
     fn of_token(hash: &TokenHash, world: &World, now: Timestamp) -> Result<Self, Unauthenticated> {
         let token = world.token(hash).ok_or(Unauthenticated::Unknown)?;
-        if !token.enabled {
-            return Err(Unauthenticated::Disabled);
-        }
         // Of a salted one nobody has shown it yet, so nobody can know the hash that it stands under.
         if token.salted.is_some() || token.kind == TokenKind::Refresh {
             return Err(Unauthenticated::Unknown);
         }
-        if token.ends_at().is_some_and(|end| end <= now) {
-            return Err(Unauthenticated::Expired);
-        }
-        if token.provider.as_ref().is_some_and(|provider| !world.provider_is_enabled(provider)) {
-            return Err(Unauthenticated::ProviderDisabled);
-        }
-        let user = world.user(&token.user).filter(|user| user.enabled).ok_or(Unauthenticated::UserDisabled)?;
-        Ok(Self { user: Arc::clone(user), credential: Credential::Token(Arc::clone(token)) })
+        let user = Arc::clone(owner(token, world, now)?);
+        Ok(Self { user, credential: Credential::Token(Arc::clone(token)) })
     }
 
     fn of_id_token(token: &Arc<IdToken>, world: &World, now: Timestamp) -> Result<Self, Unauthenticated> {
@@ -192,4 +186,25 @@ impl Identity {
             .collect();
         Ok(Self { user: Arc::clone(user), credential: Credential::Certificate(Arc::clone(certificate), groups) })
     }
+}
+
+/// Whose a token is, if it still is what it was made as: of whatever kind, in whatever hands.
+///
+/// # Errors
+/// It has ended, was disabled, or what it came from has gone: the user, its provider, the user's identity there.
+pub fn owner<'a>(token: &TokenRow, world: &'a World, now: Timestamp) -> Result<&'a Arc<UserRow>, Unauthenticated> {
+    if !token.enabled {
+        return Err(Unauthenticated::Disabled);
+    }
+    if token.ends_at().is_some_and(|end| end <= now) {
+        return Err(Unauthenticated::Expired);
+    }
+    if token.provider.as_ref().is_some_and(|provider| !world.provider_is_enabled(provider)) {
+        return Err(Unauthenticated::ProviderDisabled);
+    }
+    let user = world.user(&token.user).filter(|user| user.enabled).ok_or(Unauthenticated::UserDisabled)?;
+    if token.principal.is_some_and(|principal| !user.subjects.contains(&principal)) {
+        return Err(Unauthenticated::IdentityGone);
+    }
+    Ok(user)
 }

@@ -114,6 +114,11 @@ impl Token {
         }
     }
 
+    /// The principal that the user signed in as.
+    pub fn principal(&self) -> Option<&str> {
+        kind::principal(&self.spec.user_principal).filter(|principal| !principal.is_empty())
+    }
+
     /// Whether it is one of Rancher's that was brought over, and has not been used yet.
     fn is_salted(&self) -> bool {
         self.annotations().get(HASHED).is_some_and(|hashed| hashed == "true") && salted::is_hash(&self.spec.token)
@@ -170,6 +175,7 @@ impl Token {
                 enabled: spec.enabled.unwrap_or(true),
                 expires_at,
                 provider: spec.auth_provider.as_deref().filter(|provider| !provider.is_empty()).map(Into::into),
+                principal: self.principal().map(Into::into),
                 salted,
                 kind: self.kind(),
                 idle: spec

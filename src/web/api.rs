@@ -295,13 +295,15 @@ impl Web {
             let most = settings.kubeconfig();
             ttl = Some(ttl.map_or(most, |ttl| ttl.min(most)));
         }
+        let asks = match self.signin.sessions.get(&caller.token.name).await {
+            Ok(Some(asks)) => asks,
+            Ok(None) => return answer::status(&Status::unauthorized()),
+            Err(error) => return of_session(error),
+        };
         let is_a_persons = match caller.token.kind {
             TokenKind::Session => true,
             // The one of `drover login` goes with its session; that of a kubeconfig is a program's.
-            TokenKind::Kubeconfig => match self.signin.sessions.get(&caller.token.name).await {
-                Ok(token) => token.is_some_and(|token| is_derived(&token)),
-                Err(error) => return of_session(error),
-            },
+            TokenKind::Kubeconfig => is_derived(&asks),
             TokenKind::Api | TokenKind::Refresh => false,
         };
         if !is_a_persons && let Some(end) = caller.token.ends_at() {
@@ -320,6 +322,7 @@ impl Web {
             cluster: cluster.as_deref(),
             description: &description,
             provider: caller.provider(),
+            principal: asks.principal().unwrap_or_default(),
             ..Wanted::default()
         };
         match self.signin.sessions.issue(&wanted, &settings, Timestamp::now()).await {

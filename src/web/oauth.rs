@@ -21,6 +21,7 @@ use super::{
     targets,
 };
 use crate::{
+    identity::owner,
     secret::Secret,
     signin::{
         Denied, SignedIn,
@@ -240,12 +241,8 @@ impl Web {
     pub(super) async fn give_to(&self, asked: &Asked, user: &str, session: &str) -> Answer {
         let over = || bad("invalid_grant", "the session that said yes is over");
         let (world, now) = (self.signin.world.load(), Timestamp::now());
-        let lives = |token: &&Arc<TokenRow>| {
-            let is_enabled = token.provider.as_ref().is_none_or(|provider| world.provider_is_enabled(provider));
-            *token.name == *session && token.enabled && is_enabled && token.ends_at().is_none_or(|end| end > now)
-        };
-        let Some(row) = world.tokens_of(user).find(lives) else { return over() };
-        let Some(user) = world.user(user).filter(|user| user.enabled) else { return over() };
+        let Some(row) = world.tokens_of(user).find(|token| *token.name == *session) else { return over() };
+        let Ok(user) = owner(row, &world, now) else { return over() };
         let object = match self.signin.sessions.get(session).await {
             Ok(Some(object)) => object,
             Ok(None) => return over(),
@@ -254,7 +251,7 @@ impl Web {
         let signed = SignedIn {
             user: Arc::clone(user),
             provider: row.provider.clone().unwrap_or_else(|| local::NAME.into()),
-            principal: object.spec.user_principal.as_str().unwrap_or_default().into(),
+            principal: object.principal().unwrap_or_default().into(),
             provider_session: provider_session_of(&object).map(str::to_owned),
         };
         self.give(asked, &signed).await
@@ -312,8 +309,7 @@ impl Web {
             return self.end_session_of(&old.name).await.map_or_else(not_taken, |()| refused());
         }
         let provider = old.provider.as_deref().unwrap_or_default();
-        let lives = old.enabled && (provider.is_empty() || world.provider_is_enabled(provider));
-        let Some(user) = world.user(&old.user).filter(|user| user.enabled && lives) else { return refused() };
+        let Ok(user) = owner(old, &world, now) else { return refused() };
         let object = match self.signin.sessions.get(&old.name).await {
             Ok(Some(object)) => object,
             Ok(None) => return refused(),
@@ -324,7 +320,7 @@ impl Web {
         let wanted = Wanted {
             user: &user.name,
             provider,
-            principal: object.spec.user_principal.as_str().unwrap_or_default(),
+            principal: object.principal().unwrap_or_default(),
             provider_session: provider_session_of(&object),
             session: Some(&root),
             cluster: old.cluster.as_deref(),

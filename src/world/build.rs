@@ -367,7 +367,10 @@ impl Builder {
             self.world.principals.insert_mut(Arc::clone(principal), Arc::clone(name));
         }
         let principals = self.fed.attributes.get(name).cloned().unwrap_or_default();
-        let groups = principals.iter().map(|group| self.intern(Subject::GroupPrincipal(Arc::clone(group)))).collect();
+        // What a provider once said of somebody who is not known to it any more says nothing.
+        let providers: Vec<&str> = user.principal_ids.iter().filter_map(|principal| provider_of(principal)).collect();
+        let own = principals.iter().filter(|group| provider_of(group).is_some_and(|name| providers.contains(&name)));
+        let groups = own.map(|group| self.intern(Subject::GroupPrincipal(Arc::clone(group)))).collect();
         let usage = self.world.users.get(name).map_or_else(Arc::<Usage>::default, |row| Arc::clone(&row.usage));
         self.world.users.insert_mut(
             Arc::clone(name),
@@ -409,6 +412,7 @@ impl Builder {
             .iter()
             .map(|group| self.intern(Subject::GroupPrincipal(Arc::clone(group))))
             .collect();
+        let principal = token.principal.as_ref().map(|one| self.intern(Subject::UserPrincipal(Arc::clone(one))));
         self.world.tokens.insert_mut(
             hash,
             Arc::new(TokenRow {
@@ -420,6 +424,7 @@ impl Builder {
                 enabled: token.enabled,
                 expires_at: token.expires_at,
                 provider: token.provider.clone(),
+                principal,
                 salted: token.salted.clone(),
                 kind: token.kind,
                 idle: token.idle,
@@ -505,6 +510,12 @@ impl Builder {
         self.world.subjects.insert_mut(subject, id);
         id
     }
+}
+
+/// The provider that a principal is of: Drover's own have none.
+fn provider_of(principal: &str) -> Option<&str> {
+    let (scheme, _) = principal.split_once("://")?;
+    Some(scheme.split_once('_')?.0)
 }
 
 fn by_cluster(bindings: Vec<BindingInput>) -> BTreeMap<Arc<str>, Bindings> {

@@ -111,6 +111,8 @@ pub struct TokenInput {
     pub expires_at: Option<Timestamp>,
     /// The provider that its user signed in with.
     pub provider: Option<Arc<str>>,
+    /// The principal that its user signed in as.
+    pub principal: Option<Arc<str>>,
     /// A salted hash of Rancher's, as it stands in the object: the token is found by its name, as [`TokenHash::salted`].
     pub salted: Option<Arc<str>>,
     /// What it is for.
@@ -442,6 +444,7 @@ pub(crate) mod testing {
             enabled: true,
             expires_at: None,
             provider: None,
+            principal: None,
             salted: None,
             kind: TokenKind::Api,
             idle: None,

@@ -60,6 +60,8 @@ pub struct TokenRow {
     pub expires_at: Option<Timestamp>,
     /// The provider that its user signed in with.
     pub provider: Option<Arc<str>>,
+    /// The principal that its user signed in as: where that is taken from the user the token is nothing any more.
+    pub principal: Option<SubjectId>,
     /// A salted hash of Rancher's: until somebody has shown the token, nobody knows the hash that it is found by.
     pub salted: Option<Arc<str>>,
     /// What it is for.

@@ -46,6 +46,8 @@ pub async fn a_membership_holds_as_long_as_its_objects_say_so(plane: &Plane) {
     for name in ["u-a", "u-b", "u-c"] {
         create::<User>(&client, user(name)).await;
     }
+    let users = Api::<User>::all(client.clone());
+    patch(&users, "u-c", json!({"principalIds": ["okta_user://c"]})).await;
     create::<Secret>(&client, secret("c-a", &kubeconfig("one.example.org"))).await;
     create::<Cluster>(&client, cluster("c-a")).await;
     create::<Namespace>(&client, json!({"metadata": {"name": "c-a"}})).await;

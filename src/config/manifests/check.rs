@@ -6,6 +6,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     path::PathBuf,
     sync::Arc,
+    time::Duration,
 };
 
 use super::{
@@ -261,6 +262,12 @@ impl Check<'_> {
             expires_at: token.expires_at.as_deref(),
         });
         self.flaw(found, flaws);
+        let idle = token.idle_ttl.unwrap_or(0);
+        if idle < 0 {
+            let message = format!("expected milliseconds, 0 for no end; found `{idle}`");
+            self.problems.push(found.problem("idleTtl", message));
+        }
+        let idle = u64::try_from(idle).ok().filter(|idle| *idle > 0).map(Duration::from_millis);
         Some(TokenInput {
             name: token.metadata.name.as_str().into(),
             hash: hash?,
@@ -270,9 +277,10 @@ impl Check<'_> {
             enabled: token.enabled.unwrap_or(true),
             expires_at,
             provider: token.auth_provider.as_deref().filter(|provider| !provider.is_empty()).map(Into::into),
+            principal: None,
             salted: None,
             kind: TokenKind::Api,
-            idle: None,
+            idle,
             last_used: None,
         })
     }

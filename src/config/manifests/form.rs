@@ -112,6 +112,7 @@ pub(super) struct Token {
     pub user_id: String,
     pub cluster_name: Option<String>,
     pub ttl: Option<i64>,
+    pub idle_ttl: Option<i64>,
     pub expires_at: Option<String>,
     pub enabled: Option<bool>,
     #[serde(default)]
