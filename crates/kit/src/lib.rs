@@ -5,8 +5,10 @@
 //!
 //! | module | gives |
 //! |---|---|
+//! | [`chromium`] | a real browser, driven by a test |
 //! | [`fake`] | an apiserver that records what it got, answers as told and misbehaves in every way |
 //! | [`cluster`] | a real Kubernetes cluster: etcd, kube-apiserver, kube-controller-manager, kwok |
+//! | [`forms`] | a browser without a window, for attacks |
 //! | [`gateway`] | the real `drover serve` before clusters, with its config folder |
 //! | [`github`] | GitHub Enterprise as its documents describe it |
 //! | [`oidc`] | a real OpenID provider, with the accounts and keys that a test wants |
@@ -25,9 +27,11 @@
     reason = "a test kit fails by panicking, so that the test that uses it does"
 )]
 
+pub mod chromium;
 pub mod client;
 pub mod cluster;
 pub mod fake;
+pub mod forms;
 pub mod gateway;
 pub mod github;
 pub mod kubectl;

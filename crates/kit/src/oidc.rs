@@ -31,6 +31,8 @@ pub struct Options {
     pub claims: Value,
     /// Where browsers may come back to.
     pub redirect_uri: String,
+    /// Where browsers may come back to after they signed out; where none is given, the same.
+    pub signed_out_uri: Option<String>,
     /// Where logout tokens are posted to.
     pub logout_uri: Option<String>,
     /// Whether claims are in the ID token, and not at user-info alone.
@@ -48,6 +50,7 @@ impl Default for Options {
             }),
             claims: json!({"groups": ["groups"]}),
             redirect_uri: "https://drover.example.org/v1/login/callback".to_owned(),
+            signed_out_uri: None,
             logout_uri: None,
             in_id_token: true,
             rotate_refresh_tokens: false,
@@ -69,12 +72,13 @@ impl OidcProvider {
         let ca = Ca::new("oidc");
         let pair = ca.server(&["localhost", "127.0.0.1"]);
         let folder = tempfile::tempdir().unwrap();
+        let signed_out = options.signed_out_uri.as_ref().unwrap_or(&options.redirect_uri);
         let mut client = json!({
             "client_id": CLIENT,
             "client_secret": SECRET,
             "grant_types": ["authorization_code", "refresh_token"],
             "redirect_uris": [options.redirect_uri],
-            "post_logout_redirect_uris": [options.redirect_uri],
+            "post_logout_redirect_uris": [signed_out],
         });
         if let Some(uri) = &options.logout_uri {
             client["backchannel_logout_uri"] = json!(uri);
