@@ -334,22 +334,24 @@ impl SignIn {
     /// A plane that refuses.
     pub async fn session(&self, signed: &SignedIn, description: &str) -> Result<Issued, Denied> {
         let settings = self.providers.settings();
-        self.issue(signed, TokenKind::Session, settings.session(), settings.idle(), description).await
+        self.issue(signed, None, TokenKind::Session, settings.session(), settings.idle(), description).await
     }
 
-    /// A token of some kind for somebody who signed in.
+    /// A token of some kind for somebody who signed in; with a `name` the only one that is ever called so.
     ///
     /// # Errors
     /// A plane that refuses.
     pub async fn issue(
         &self,
         signed: &SignedIn,
+        name: Option<&str>,
         kind: TokenKind,
         ttl: Duration,
         idle: Option<Duration>,
         description: &str,
     ) -> Result<Issued, Denied> {
         let wanted = Wanted {
+            name,
             user: &signed.user.name,
             kind,
             ttl: Some(ttl),

@@ -52,6 +52,9 @@ pub enum SessionError {
     /// The system gives no randomness.
     #[error("the system has no randomness")]
     Random,
+    /// There was one for this once already.
+    #[error("there is a token `{0}` already")]
+    Twice(String),
 }
 
 impl From<kube::Error> for SessionError {
@@ -63,6 +66,8 @@ impl From<kube::Error> for SessionError {
 /// What a token is to be.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Wanted<'a> {
+    /// What it is called, where there must not be two: random where `None`.
+    pub name: Option<&'a str>,
     /// Whose.
     pub user: &'a str,
     /// What for.
@@ -157,7 +162,10 @@ impl Sessions {
         self.make_room(wanted, settings.tokens_per_user(), now).await?;
         let secret = random::<32>().ok_or(SessionError::Random)?;
         let text = format!("drover_{}", BASE64_URL_SAFE_NO_PAD.encode(secret));
-        let name = format!("token-{}", suffix().ok_or(SessionError::Random)?);
+        let name = match wanted.name {
+            Some(name) => name.to_owned(),
+            None => format!("token-{}", suffix().ok_or(SessionError::Random)?),
+        };
         let end = ttl.and_then(|ttl| now.checked_add(SignedDuration::try_from(ttl).ok()?).ok());
         let end = end.and_then(|end| end.round(jiff::Unit::Second).ok());
         let hash = TokenHash::of(&text);
@@ -196,7 +204,12 @@ impl Sessions {
                 ..TokenSpec::default()
             },
         };
-        self.api().create(&PostParams::default(), &token).await?;
+        match self.api().create(&PostParams::default(), &token).await {
+            Err(kube::Error::Api(status)) if status.code == 409 && wanted.name.is_some() => {
+                return Err(SessionError::Twice(name));
+            }
+            made => drop(made?),
+        }
         self.seen(|world| world.token(&hash).is_some()).await?;
         Ok(Issued { name, text: Secret::new(text), expires_at: end })
     }
@@ -363,6 +376,12 @@ impl Sessions {
 /// The session that a token belongs to: itself, where it began one.
 pub fn session_of(token: &Token) -> String {
     token.labels().get(SESSION_LABEL).cloned().unwrap_or_else(|| token.name_any())
+}
+
+/// The name of the session that something which is good once begins: there is one object of a name in the whole fleet.
+pub fn name_of(once: &str) -> String {
+    let hash = hash_text(TokenHash::of(once));
+    format!("token-{}", hash.trim_start_matches("sha256:").chars().take(24).collect::<String>())
 }
 
 /// Whether a token came from a session, and goes with it.

@@ -219,7 +219,8 @@ impl Web {
             let longest = settings.session();
             let ttl = login.ttl.filter(|ttl| *ttl > 0).map_or(longest, Duration::from_millis).min(longest);
             let description = if login.description.is_empty() { asked.agent() } else { line(&login.description) };
-            let issued = self.signin.issue(&signed, TokenKind::Session, ttl, settings.idle(), &description).await?;
+            let issued =
+                self.signin.issue(&signed, None, TokenKind::Session, ttl, settings.idle(), &description).await?;
             Ok(json!({
                 "type": "token",
                 "id": issued.name,

@@ -244,7 +244,7 @@ impl Web {
             Answered::Yes(..) if self.devices.by_device.remove(&hash).is_none() => {
                 bad("expired_token", "the code was used already")
             }
-            Answered::Yes(user, session) => self.give_to(asked, &user, &session).await,
+            Answered::Yes(user, session) => self.give_to(asked, &user, &session, None).await,
         }
     }
 }

@@ -27,7 +27,7 @@ use crate::{
         Denied, SignedIn,
         keys::random_text,
         local,
-        sessions::{Issued, SessionError, Wanted, provider_session_of, session_end, session_of},
+        sessions::{Issued, SessionError, Wanted, name_of, provider_session_of, session_end, session_of},
         shown,
     },
     world::{TokenHash, input::TokenKind, rows::TokenRow},
@@ -231,14 +231,24 @@ impl Web {
         if verify_slices_are_equal(own.as_bytes(), grant.challenge.as_bytes()).is_err() {
             return refused("`code_verifier` is not the one that the code was asked for with");
         }
-        if !self.first_use(&format!("code:{}", grant.id)) {
-            return refused("the code was used already");
+        // Other replicas may have seen it too: the session's name says so.
+        let name = name_of(&grant.id);
+        if !self.first_use(&name) {
+            return self.used_twice(&name).await;
         }
-        self.give_to(asked, &grant.user, &grant.session).await
+        self.give_to(asked, &grant.user, &grant.session, Some(&name)).await
+    }
+
+    /// A code that comes again is in two hands: what it gave ends (RFC 6749, 4.1.2).
+    async fn used_twice(&self, session: &str) -> Answer {
+        tracing::warn!(token = session, "a code was used again: its session ends");
+        let ended = self.signin.sessions.end(session).await;
+        ended.map_or_else(not_taken, |()| bad("invalid_grant", "the code was used already"))
     }
 
     /// Gives tokens to a User whose session in a browser said yes, if that still is: whoever has signed out since has taken it back.
-    pub(super) async fn give_to(&self, asked: &Asked, user: &str, session: &str) -> Answer {
+    /// `name` is that of the new session, where there must not be two.
+    pub(super) async fn give_to(&self, asked: &Asked, user: &str, session: &str, name: Option<&str>) -> Answer {
         let over = || bad("invalid_grant", "the session that said yes is over");
         let (world, now) = (self.signin.world.load(), Timestamp::now());
         let Some(row) = world.tokens_of(user).find(|token| *token.name == *session) else { return over() };
@@ -254,7 +264,7 @@ impl Web {
             principal: object.principal().unwrap_or_default().into(),
             provider_session: provider_session_of(&object).map(str::to_owned),
         };
-        self.give(asked, &signed).await
+        self.give(asked, &signed, name).await
     }
 
     async fn by_password(&self, asked: &Asked) -> Answer {
@@ -264,7 +274,7 @@ impl Web {
         let password = Secret::new(asked.form("password").to_owned());
         let user = asked.form("username");
         match self.signin.by_password(provider, user, password, new.as_ref(), asked.source, false).await {
-            Ok(signed) => self.give(asked, &signed).await,
+            Ok(signed) => self.give(asked, &signed, None).await,
             Err(why) => {
                 tracing::info!(provider = shown(provider), source = %asked.source, reason = %why, "a sign-in was refused");
                 denied(&why)
@@ -273,13 +283,16 @@ impl Web {
     }
 
     /// A new session for a command: its refresh token and its first token.
-    async fn give(&self, asked: &Asked, signed: &SignedIn) -> Answer {
+    async fn give(&self, asked: &Asked, signed: &SignedIn, name: Option<&str>) -> Answer {
         let settings = self.signin.providers.settings();
         let description = format!("{} from {}", asked.agent(), asked.source);
-        let issued =
-            self.signin.issue(signed, TokenKind::Refresh, settings.session(), settings.idle(), &description).await;
+        let issued = self
+            .signin
+            .issue(signed, name, TokenKind::Refresh, settings.session(), settings.idle(), &description)
+            .await;
         let session = match issued {
             Ok(session) => session,
+            Err(Denied::Session(SessionError::Twice(name))) => return self.used_twice(&name).await,
             Err(error) => {
                 tracing::error!(%error, "a session could not be made");
                 return denied(&error);

@@ -89,6 +89,43 @@ async fn a_code_is_exchanged_once_by_whoever_asked_for_it() {
     assert_eq!(scene.code(text(&tokens, "access_token")).await, 200);
     assert_eq!(scene.code(text(&tokens, "refresh_token")).await, 401, "good for new tokens alone");
     assert_eq!(exchange(&scene, &one).await.1["error"], "invalid_grant");
+    assert_eq!(scene.code(text(&tokens, "access_token")).await, 401, "it was in two hands");
+}
+
+/// A fleet is one server.
+#[tokio::test]
+async fn a_code_is_good_once_and_a_session_ends_in_every_replica() {
+    let scene = Scene::on_kubernetes().await;
+    scene.person("ann").await;
+    let other = scene.replica().await;
+    let mut browser = scene.signed_in("ann").await;
+    let one = code(&mut browser).await;
+    let mut there = Forms::new(other.endpoint());
+    there.set_cookie(SESSION, browser.cookie(SESSION).unwrap());
+    kit::wait::until("the session to be known there", || {
+        let mut there = there.clone();
+        async move { (there.get("/account").await.status == 200).then_some(()) }
+    })
+    .await;
+
+    let (code, tokens) = exchange(&scene, &one).await;
+    assert_eq!(code, 200, "{tokens}");
+    let fields = [
+        ("client_id", "drover-cli"),
+        ("grant_type", "authorization_code"),
+        ("code", &one),
+        ("redirect_uri", BACK),
+        ("code_verifier", VERIFIER),
+    ];
+    let again = there.post("/oauth2/token", &fields).await;
+    assert!(again.status == 400 && again.text.contains("invalid_grant"), "{again:?}");
+    scene.refused(text(&tokens, "access_token"), 401).await;
+
+    let watch = scene.watch(&browser).await;
+    let csrf = there.get("/account").await.csrf();
+    assert_eq!(there.post("/logout", &[("csrf", &csrf)]).await.status, 303);
+    watch.ends().await;
+    assert_eq!(browser.get("/account").await.location(), Some("/login?next=%2Faccount"));
 }
 
 /// No code goes anywhere but to the person's own machine, and none without PKCE.

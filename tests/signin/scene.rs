@@ -29,7 +29,7 @@ pub struct Scene {
     pub fake: FakeApiserver,
     /// Of somebody who may do everything in the plane.
     pub admin: Kubectl,
-    _cluster: Option<RealCluster>,
+    cluster: Option<RealCluster>,
 }
 
 impl Scene {
@@ -53,17 +53,19 @@ impl Scene {
     /// On a real kube-apiserver.
     pub async fn on_kubernetes() -> Self {
         let cluster = RealCluster::builder().name("management").nodes(0).start().await;
-        let folder = ConfigFolder::new();
-        let kubeconfig = cluster.admin_kubeconfig_path().display().to_string();
-        folder.set("management", json!({"kubernetes": {"kubeconfig": kubeconfig}}));
-        let gateway = Gateway::start(DROVER, folder).await;
+        let gateway = replica(&cluster).await;
         let admin = Kubectl::new(&std::fs::read_to_string(cluster.admin_kubeconfig_path()).unwrap());
         Self::of(gateway, admin, Some(cluster)).await
     }
 
+    /// Another gateway on the same plane, which is a real kube-apiserver.
+    pub async fn replica(&self) -> Gateway {
+        replica(self.cluster.as_ref().expect("a plane that can be shared")).await
+    }
+
     async fn of(gateway: Gateway, admin: Kubectl, cluster: Option<RealCluster>) -> Self {
         let fake = FakeApiserver::start();
-        let scene = Self { gateway, fake, admin, _cluster: cluster };
+        let scene = Self { gateway, fake, admin, cluster };
         let kubeconfig = scene.fake.kubeconfig("account-of-the-gateway");
         let reference = json!({"namespace": "drover-system", "name": "c-a"});
         scene
@@ -175,6 +177,13 @@ impl Scene {
         self.fake.clear_routes();
         Stream { body, _feed: feed }
     }
+}
+
+async fn replica(plane: &RealCluster) -> Gateway {
+    let folder = ConfigFolder::new();
+    let kubeconfig = plane.admin_kubeconfig_path().display().to_string();
+    folder.set("management", json!({"kubernetes": {"kubeconfig": kubeconfig}}));
+    Gateway::start(DROVER, folder).await
 }
 
 /// A watch that is open.
