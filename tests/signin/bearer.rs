@@ -34,9 +34,19 @@ impl Issuer {
 
     fn token(&self, subject: &str) -> String {
         let now = jiff::Timestamp::now().as_second();
-        let claims = json!({"iss": self.server.url(), "aud": "drover", "sub": subject, "iat": now, "exp": now + 600, "groups": ["dev"]});
+        self.signed(&json!({"iss": self.server.url(), "aud": "drover", "sub": subject, "iat": now, "exp": now + 600, "groups": ["dev"]}))
+    }
+
+    /// Says that somebody signed out (OpenID Connect Back-Channel Logout 1.0, 2.4).
+    fn logout_token(&self, id: &str, subject: &str) -> Value {
+        let now = jiff::Timestamp::now().as_second();
+        let event = json!({"http://schemas.openid.net/event/backchannel-logout": {}});
+        json!({"iss": self.server.url(), "aud": "drover", "sub": subject, "iat": now, "exp": now + 120, "jti": id, "events": event})
+    }
+
+    fn signed(&self, claims: &Value) -> String {
         let header = json!({"alg": "ES256", "typ": "JWT", "kid": "k1"});
-        let head = [header, claims].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
+        let head = [&header, claims].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
         let signature = self.key.sign(&SystemRandom::new(), head.as_bytes()).unwrap();
         format!("{head}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))
     }
@@ -97,4 +107,46 @@ async fn an_id_token_is_nobodys_once_its_identity_is_taken_away() {
     scene.patch("users.management.cattle.io", "u-ann", &json!({"principalIds": []})).await;
     watch.ends().await;
     assert_eq!(scene.code(&token).await, 401);
+}
+
+/// T9: a provider ends what it gave, and nobody else does in its name.
+#[tokio::test]
+async fn a_logout_token_ends_what_the_person_has_by_its_provider_and_a_false_one_nothing() {
+    let scene = Scene::start().await;
+    let own = scene.person("ann").await;
+    let issuer = Issuer::start();
+    let stranger = Issuer::start();
+    scene.patch("users.management.cattle.io", "u-ann", &json!({"principalIds": ["ci_user://ann"]})).await;
+    scene.apply(&[issuer.provider(&json!({"clientId": "drover"}))]).await;
+    let folder = scene.gateway.folder();
+    folder.add_user("u-ann");
+    let of = json!({"authProvider": "ci", "userPrincipal": "ci_user://ann"});
+    let session = folder.add_token_with("u-ann", "token-ci", &of);
+    scene.gateway.wait_for_cluster("c-a", &session).await;
+    let watch = scene.watch_with(&session).await;
+
+    let say = async |claims: &Value, by: &Issuer| {
+        let token = by.signed(claims);
+        // It comes from the provider's server, which has no page of ours and no cookie.
+        scene.browser().post("/login/ci/backchannel", &[("logout_token", &token)]).await.status.as_u16()
+    };
+    let good = issuer.logout_token("1", "ann");
+    let mut other = issuer.logout_token("2", "ann");
+    other["aud"] = json!("another");
+    let mut none = issuer.logout_token("3", "ann");
+    none["events"] = json!({});
+    for (claims, by) in [(&good, &stranger), (&other, &issuer), (&none, &issuer)] {
+        assert_eq!(say(claims, by).await, 400, "{claims}");
+    }
+    let id_token = issuer.token("ann");
+    let page = scene.browser().post("/login/ci/backchannel", &[("logout_token", &id_token)]).await;
+    assert_eq!(page.status, 400, "an ID token is none");
+    assert_eq!(say(&issuer.logout_token("4", "bob"), &issuer).await, 200, "nobody here");
+    assert_eq!(scene.code(&session).await, 200);
+
+    assert_eq!(say(&good, &issuer).await, 200);
+    watch.ends().await;
+    assert_eq!(scene.code(&session).await, 401);
+    assert_eq!(scene.code(&own).await, 200, "what another way gave stays");
+    assert_eq!(say(&good, &issuer).await, 400, "it was used");
 }

@@ -108,6 +108,8 @@ async fn provider(scene: &Scene) -> OidcProvider {
 #[tokio::test]
 async fn a_person_signs_in_at_a_provider_and_out_of_both() {
     let scene = Scene::start().await;
+    // Of the same login name, and nobody else than before because of that (T8).
+    scene.person("ann").await;
     let provider = provider(&scene).await;
     let mut bound = object(
         "ClusterRoleTemplateBinding",
@@ -125,6 +127,7 @@ async fn a_person_signs_in_at_a_provider_and_out_of_both() {
     assert_eq!(browser.url().await, format!("{}/account", scene.gateway.url()));
     let text = browser.text().await;
     assert!(text.contains("corp_user://8f1c") && text.contains("c-a"), "{text}");
+    assert!(!text.contains("u-ann"), "{text}");
     browser.open(&format!("{}{PODS}", scene.gateway.url())).await;
     assert!(browser.text().await.contains("\"kind\""));
     let session = browser.cookie(SESSION).await.unwrap()["value"].as_str().unwrap().to_owned();

@@ -69,6 +69,31 @@ async fn signing_in_always_begins_a_new_session() {
     assert_eq!(scene.code(&eves).await, 401, "the session before is over");
 }
 
+/// Cookie tossing: of two cookies of one name one may be somebody else's, and neither counts.
+#[tokio::test]
+async fn a_session_that_stands_beside_another_one_is_none() {
+    let scene = Scene::start().await;
+    scene.person("ann").await;
+    scene.person("eve").await;
+    let mut browser = scene.signed_in("ann").await;
+    let eves = scene.signed_in("eve").await.cookie(SESSION).unwrap().to_owned();
+    let anns = browser.cookie(SESSION).unwrap().to_owned();
+    for (path, code) in [(PODS, 401), ("/v1/self", 401), ("/account", 303)] {
+        for value in [format!("{SESSION}={eves}; {SESSION}={anns}"), format!("{SESSION}={anns}; a=b; {SESSION}={anns}")]
+        {
+            let mut request = browser.request("GET", path, empty());
+            request.headers_mut().insert("cookie", value.parse().unwrap());
+            assert_eq!(browser.send(request).await.status, code, "{path}");
+        }
+    }
+    let csrf = browser.get("/account").await.csrf();
+    let mut request = browser.form("/logout/everywhere", &[("csrf", &csrf)]);
+    request.headers_mut().insert("cookie", format!("{SESSION}={anns}; {SESSION}={eves}").parse().unwrap());
+    assert_eq!(browser.send(request).await.location(), Some("/login"));
+    assert_eq!(scene.code(&eves).await, 200);
+    assert_eq!(scene.code(&anns).await, 200);
+}
+
 #[tokio::test]
 async fn signing_out_everywhere_ends_every_other_browser_and_its_watch() {
     let scene = Scene::start().await;
