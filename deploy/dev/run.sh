@@ -30,6 +30,7 @@ until [ -e "$folder/data/addresses.json" ]; do
     sleep 0.1
 done
 "$drover" kubeconfig --config "$config" --user admin --new-token 24h --output "$folder/admin.kubeconfig"
+address=$(sed -n 's/.*"gateway":"\([^"]*\)".*/\1/p' "$folder/data/addresses.json")
 
 cat <<EOF
 
@@ -39,6 +40,11 @@ Drover serves; its log is $folder/drover.log. What it manages is a Kubernetes AP
   kubectl auth whoami
   kubectl api-resources
   kubectl get users.management.cattle.io,clusters.management.cattle.io
+
+Sign in as a person does, with the password that the first start printed:
+
+  $drover login $address \\
+    --certificate-authority $folder/data/tls/ca.crt --user admin
 
 A real cluster behind it, in another terminal:
 

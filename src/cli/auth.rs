@@ -11,7 +11,7 @@ use super::{
     ConfigFile, Failure,
     operator::{self, Operator},
     output::Output,
-    table::{facts, table, yes},
+    table::{facts, one_line, table, yes},
 };
 use crate::{
     config::{self, address::AddressPolicy},
@@ -167,16 +167,16 @@ impl Test {
             let count = |count: &Option<usize>| count.map(|count| count.to_string()).unwrap_or_default();
             let mut text = facts([("server", server.clone()), ("users", count(users)), ("groups", count(groups))]);
             for warning in warnings {
-                let _ = writeln!(text, "warning: {warning}");
+                let _ = writeln!(text, "warning: {}", one_line(warning.as_str()));
             }
             if let Some(person) = sample {
                 let one = &person.principal;
                 let _ = writeln!(
                     text,
                     "\n{} ({}) is {}, in {} groups:",
-                    one.display_name,
-                    one.login_name,
-                    one.id,
+                    one_line(one.display_name.as_str()),
+                    one_line(one.login_name.as_str()),
+                    one_line(&*one.id),
                     person.groups.len()
                 );
                 text.push_str(&table(

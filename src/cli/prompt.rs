@@ -45,9 +45,10 @@ impl Drop for Quiet {
 /// Asks for a password at the terminal of the person, wherever standard input and output lead.
 pub(super) fn password(question: &str) -> Result<Secret<String>, Failure> {
     let no_terminal = |_| Failure::new("there is no terminal to type a password at: use --password-stdin");
-    let mut terminal = OpenOptions::new().read(true).write(true).open("/dev/tty").map_err(no_terminal)?;
-    terminal.write_all(format!("{question}: ").as_bytes())?;
+    let terminal = OpenOptions::new().read(true).write(true).open("/dev/tty").map_err(no_terminal)?;
+    // Quiet before it asks: what is typed at once is neither shown nor lost.
     let quiet = Quiet::new(terminal).map_err(no_terminal)?;
+    (&quiet.terminal).write_all(format!("{question}: ").as_bytes())?;
     // Key by key: a reader that reads ahead would take what is typed for the next question.
     let mut keys = &quiet.terminal;
     typed(std::iter::from_fn(|| {

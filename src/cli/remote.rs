@@ -8,7 +8,7 @@ use kube::{Client, client::Body};
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use serde_json::Value;
 
-use super::Failure;
+use super::{Failure, table::one_line};
 
 /// The one OAuth client.
 pub(super) const CLIENT: &str = "drover-cli";
@@ -185,7 +185,7 @@ impl Remote {
 
 /// The word and the text of an answer that says no: an error of OAuth, or a `Status`.
 fn refused(server: &Server, code: StatusCode, value: &Value) -> CallError {
-    let text = |key: &str| value.get(key).and_then(Value::as_str).filter(|text| !text.is_empty()).map(one_line);
+    let text = |key: &str| value.get(key).and_then(Value::as_str).filter(|text| !text.is_empty()).map(told_text);
     let reason = text("error").or_else(|| text("reason")).unwrap_or_default();
     let message = text("error_description").or_else(|| text("message"));
     let message = message.unwrap_or_else(|| match code {
@@ -195,9 +195,9 @@ fn refused(server: &Server, code: StatusCode, value: &Value) -> CallError {
     CallError::Refused { code, reason, message }
 }
 
-/// What the server says, as one line that changes nothing at the terminal.
-fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(1000).collect()
+/// What the server says, as one line of bounded length.
+fn told_text(text: &str) -> String {
+    one_line(text.chars().take(1000).collect::<String>())
 }
 
 /// Why there was no answer, from the error's causes.
@@ -215,7 +215,7 @@ fn why(error: &kube::Error) -> String {
 /// What the management plane said no with, in one line.
 pub(super) fn told(error: kube::Error) -> Failure {
     match error {
-        kube::Error::Api(status) => Failure(one_line(&status.message)),
+        kube::Error::Api(status) => Failure(told_text(&status.message)),
         error => Failure(format!("the server does not answer: {}", why(&error))),
     }
 }

@@ -15,7 +15,7 @@ use super::{
     print, prompt,
     remote::told,
     session::{Person, ServerOption},
-    table::{facts, table, yes},
+    table::{facts, several, table, yes},
 };
 use crate::{
     management::passwords,
@@ -217,19 +217,20 @@ impl Show {
         let value = json!({"user": user, "attribute": attribute});
         self.output.show(&value, || {
             let spec = &user.spec;
-            let mut shown = facts([
+            let own = [
                 ("user", user.name_any()),
                 ("login name", login(&user)),
                 ("display name", spec.display_name.clone().unwrap_or_default()),
                 ("description", spec.description.clone().unwrap_or_default()),
                 ("enabled", yes(spec.enabled.unwrap_or(true))),
                 ("must change its password", yes(spec.must_change_password.unwrap_or_default())),
-                ("principals", spec.principal_ids.join("\n                          ")),
                 (
                     "providers asked",
                     attribute.as_ref().and_then(|one| one.spec.last_refresh.clone()).unwrap_or_default(),
                 ),
-            ]);
+            ];
+            let principals = several("principals", spec.principal_ids.iter().map(String::as_str));
+            let mut shown = facts(own.into_iter().chain(principals));
             let of_providers = attribute.iter().flat_map(|one| &one.spec.group_principals);
             let rows: Vec<_> = of_providers
                 .flat_map(|(provider, groups)| groups.items.iter().map(move |group| (provider, group)))

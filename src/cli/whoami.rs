@@ -8,7 +8,7 @@ use super::{
     Failure,
     output::Output,
     session::{Person, ServerOption},
-    table::{facts, table, text, yes},
+    table::{facts, several, table, text, yes},
 };
 
 /// Shows who you are at the server, your groups, and the clusters that are yours.
@@ -39,15 +39,15 @@ fn shown(server: &str, myself: &Value) -> String {
     let groups = myself.get("groups").and_then(Value::as_array).into_iter().flatten();
     let groups: Vec<&str> = groups.filter_map(Value::as_str).collect();
     let administrator = myself.get("administrator").and_then(Value::as_bool).unwrap_or_default();
-    let mut shown = facts([
+    let own = [
         ("server", server.to_owned()),
         ("user", at("/user/name")),
         ("login name", at("/user/username")),
         ("provider", at("/provider")),
         ("administrator", yes(administrator)),
         ("token ends", at("/token/expiresAt")),
-        ("groups", groups.join("\n                ")),
-    ]);
+    ];
+    let mut shown = facts(own.into_iter().chain(several("groups", groups)));
     let clusters = myself.get("clusters").and_then(Value::as_array).into_iter().flatten();
     let rows: Vec<_> = clusters.map(|cluster| [text(cluster, "id"), text(cluster, "name")]).collect();
     if !rows.is_empty() {

@@ -9,7 +9,10 @@
     reason = "a test fails by panicking"
 )]
 
+mod browser;
 mod credential;
+mod directory;
 mod kubeconfig;
 mod password;
+mod people;
 mod scene;

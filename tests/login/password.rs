@@ -1,7 +1,10 @@
 //! Sign-in by password, and kubectl after it.
 
+use std::{path::Path, time::Duration};
+
 use kit::cluster::RealCluster;
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::scene::{DROVER, PASSWORD, Scene, binding, folder, mode, read_kubeconfig};
 
@@ -100,6 +103,43 @@ async fn what_is_wrong_with_a_sign_in_is_told_and_nothing_is_written() {
     let terminal =
         person.run(&["login", &person.server, "--certificate-authority", "ca.pem", "--user", "admin"]).await.err();
     assert!(terminal.contains("--password-stdin"), "{terminal}");
+}
+
+/// At a terminal, which does not show what is typed.
+#[tokio::test]
+async fn a_password_is_asked_for_at_the_terminal_and_changed_there_when_it_must_be() {
+    let scene = Scene::start().await;
+    let admin = scene.admin().await;
+    let first = admin.run(&["users", "create", "u-ann", "--random-password"]).await.ok().trim().to_owned();
+    let ann = scene.person();
+    let line = format!("{DROVER} login {} --certificate-authority ca.pem --user u-ann", ann.server);
+    let mut child = ann.program(Path::new("script"), &["-qefc", &line, "/dev/null"]).spawn().unwrap();
+    let (mut keys, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut seen = Vec::new();
+    for (question, typed) in [
+        ("Password of `u-ann`: ", &*first),
+        ("New password of `u-ann`: ", "another horse battery"),
+        ("The same again: ", "another horse"),
+        // The two differ, and one is corrected while it is typed.
+        ("New password of `u-ann`: ", "another horse battery"),
+        ("The same again: ", "x\u{7f}another horse battery"),
+    ] {
+        let asked = async {
+            while !seen.ends_with(question.as_bytes()) {
+                assert_ne!(screen.read_buf(&mut seen).await.unwrap(), 0, "{}", String::from_utf8_lossy(&seen));
+            }
+        };
+        let asked = tokio::time::timeout(Duration::from_secs(20), asked).await;
+        asked.unwrap_or_else(|_| panic!("`{question}` is not asked: {}", String::from_utf8_lossy(&seen)));
+        keys.write_all(format!("{typed}\r").as_bytes()).await.unwrap();
+        seen.push(b'\n');
+    }
+    screen.read_to_end(&mut seen).await.unwrap();
+    let seen = String::from_utf8_lossy(&seen).into_owned();
+    assert!(child.wait().await.unwrap().success(), "{seen}");
+    assert!(seen.contains("The password must be changed.") && seen.contains("The two differ."), "{seen}");
+    assert!(seen.contains("as u-ann.") && !seen.contains("horse") && !seen.contains(&first), "{seen}");
+    ann.run(&["whoami"]).await.ok();
 }
 
 #[tokio::test]
