@@ -2,7 +2,7 @@
 
 use drover::{
     management::{Applied, Folder},
-    modules::{Binding, CONFIG_IDENTITY, Cluster, Token, User},
+    modules::{AuthConfig, Binding, CONFIG_IDENTITY, Cluster, ClusterProxyConfig, Token, User},
 };
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
@@ -30,7 +30,13 @@ pub async fn manifests_are_applied_and_pruned_with_their_files(plane: &Plane) {
         "stringData": {"kubeconfig": "x"}});
     // In an order in which what is named comes last.
     let mut all = vec![binding("c-a", "b", "u-a"), token("token-a", "u-a"), cluster("c-a"), user("u-a"), secret];
-    assert_eq!(folder.apply(&all).await.unwrap(), Applied { applied: 5, pruned: 0 });
+    all.push(json!({"apiVersion": "management.cattle.io/v3", "kind": "AuthConfig", "metadata": {"name": "hub"},
+        "type": "githubConfig", "clientId": "drover", "clientSecret": "drover-system:hub"}));
+    all.push(json!({"apiVersion": "management.cattle.io/v3", "kind": "ClusterProxyConfig", "enabled": true,
+        "metadata": {"name": "proxy", "namespace": "c-a"}}));
+    assert_eq!(folder.apply(&all).await.unwrap(), Applied { applied: 7, pruned: 0 });
+    assert!(Api::<AuthConfig>::all(client.clone()).get_opt("hub").await.unwrap().is_some());
+    assert!(Api::<ClusterProxyConfig>::namespaced(client.clone(), "c-a").get_opt("proxy").await.unwrap().is_some());
     let made = Api::<User>::all(client.clone()).get("u-a").await.unwrap();
     let managers: Vec<_> = made.managed_fields().iter().filter_map(|entry| entry.manager.as_deref()).collect();
     assert_eq!(managers, ["drover-config"]);
@@ -54,7 +60,7 @@ pub async fn manifests_are_applied_and_pruned_with_their_files(plane: &Plane) {
     all.truncate(1);
     all.push(user("u-b"));
     let Applied { applied, pruned } = folder.apply(&all).await.unwrap();
-    assert_eq!((applied, pruned), (2, 4));
+    assert_eq!((applied, pruned), (2, 6));
     assert!(users.get_opt("u-a").await.unwrap().is_none());
     for name in ["u-b", "u-other", "u-labelled"] {
         assert!(users.get_opt(name).await.unwrap().is_some(), "{name}");
