@@ -371,7 +371,27 @@ pub fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(80).collect()
 }
 
-/// What attempts at a name are counted under.
+/// What attempts at a name are counted under. What is too long to be a name is remembered in short: whoever tries such must not fill
+/// the memory with them.
 pub fn attempt(provider: &str, user: &str) -> String {
-    format!("{provider}\0{}", user.to_lowercase())
+    let user: String = user.chars().take(LONGEST_NAME).flat_map(char::to_lowercase).collect();
+    format!("{provider}\0{user}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{attempt, shown};
+
+    #[test]
+    fn attempts_at_a_name_are_counted_together_however_it_is_written() {
+        assert_eq!(attempt("corp", "ANN"), attempt("corp", "ann"));
+        assert_ne!(attempt("corp", "ann"), attempt("local", "ann"));
+        assert!(attempt("corp", &"x".repeat(60_000)).len() < 300);
+    }
+
+    #[test]
+    fn what_a_stranger_types_is_shown_in_one_short_line() {
+        assert_eq!(shown("corp\r\nmade up\u{1b}[31m"), "corpmade up[31m");
+        assert_eq!(shown(&"ä".repeat(60_000)).chars().count(), 80);
+    }
 }

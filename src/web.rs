@@ -18,12 +18,14 @@ mod oauth;
 mod pages;
 pub mod targets;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
+use apimachinery::status::Status;
 use futures_util::future::BoxFuture;
 use http::{Method, Request, Response};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use moka::sync::Cache;
+use tokio::sync::Semaphore;
 
 use self::{
     answer::Answer,
@@ -37,6 +39,8 @@ use crate::{
 
 /// Codes and journeys that are remembered to have been used.
 const REMEMBERED: u64 = 100_000;
+/// Requests whose bodies are read at once: of strangers, each up to 64 KiB, and as slow as they like.
+const BODIES: usize = 1024;
 
 /// The pages of one replica.
 #[derive(Clone)]
@@ -51,6 +55,8 @@ pub struct Web {
     devices: Devices,
     /// Codes and journeys that were used.
     used: Cache<Arc<str>, ()>,
+    /// Room for bodies.
+    bodies: Arc<Semaphore>,
 }
 
 impl fmt::Debug for Web {
@@ -63,7 +69,8 @@ impl Web {
     /// Pages of `signin`, which browsers reach at `public`.
     pub fn new(signin: Arc<SignIn>, public: &str, control: tokio::runtime::Handle) -> Self {
         let used = Cache::builder().max_capacity(REMEMBERED).time_to_live(2 * CODE_LIFE).build();
-        Self { signin, public: public.trim_end_matches('/').into(), control, devices: Devices::default(), used }
+        let bodies = Arc::new(Semaphore::new(BODIES));
+        Self { signin, public: public.trim_end_matches('/').into(), control, devices: Devices::default(), used, bodies }
     }
 
     /// Whether something is used for the first time; it cannot be used again in its life.
@@ -72,10 +79,17 @@ impl Web {
     }
 
     async fn route(self, peer: Arc<Peer>, request: Request<Incoming>) -> Response<Body> {
+        let room = if request.body().is_end_stream() { None } else { Some(self.bodies.try_acquire()) };
+        if matches!(room, Some(Err(_))) {
+            let status =
+                Status::too_many_requests("too many requests are being read: try again", Duration::from_secs(1));
+            return answer::status(&status).into();
+        }
         let asked = match Asked::read(&peer, request).await {
             Ok(asked) => asked,
             Err(answer) => return answer.into(),
         };
+        drop(room);
         let get = asked.method == Method::GET || asked.method == Method::HEAD;
         let post = asked.method == Method::POST;
         let path = asked.path.clone();
