@@ -34,7 +34,8 @@ impl Issuer {
 
     fn token(&self, subject: &str) -> String {
         let now = jiff::Timestamp::now().as_second();
-        self.signed(&json!({"iss": self.server.url(), "aud": "drover", "sub": subject, "iat": now, "exp": now + 600, "groups": ["dev"]}))
+        self.signed(&json!({"iss": self.server.url(), "aud": "drover", "sub": subject, "iat": now, "exp": now + 600,
+            "groups": ["dev", "system:masters", "drover:c-a:cluster:cluster-owner", "a\r\nImpersonate-User: admin", "x".repeat(2_000)]}))
     }
 
     /// Says that somebody signed out (OpenID Connect Back-Channel Logout 1.0, 2.4).
@@ -107,6 +108,27 @@ async fn an_id_token_is_nobodys_once_its_identity_is_taken_away() {
     scene.patch("users.management.cattle.io", "u-ann", &json!({"principalIds": []})).await;
     watch.ends().await;
     assert_eq!(scene.code(&token).await, 401);
+}
+
+/// H9: what an issuer calls its groups is nothing to a cluster.
+#[tokio::test]
+async fn groups_of_an_id_token_are_no_groups_of_a_cluster() {
+    let scene = Scene::start().await;
+    let own = scene.person("ann").await;
+    let issuer = Issuer::start();
+    scene.patch("users.management.cattle.io", "u-ann", &json!({"principalIds": ["ci_user://ann"]})).await;
+    scene.apply(&[issuer.provider(&json!({}))]).await;
+    let token = issuer.token("ann");
+    wait::until("the provider to be in use", || async { (scene.code(&token).await == 200).then_some(()) }).await;
+    let sent = async |token: &str| {
+        assert_eq!(scene.code(token).await, 200);
+        let request = scene.fake.proxied().pop().unwrap();
+        (request.impersonated_user(), request.impersonated_groups())
+    };
+    let groups = sent(&own).await;
+    assert_eq!(groups.0.as_deref(), Some("u-ann"));
+    assert_eq!(sent(&token).await, groups);
+    assert!(!groups.1.iter().any(|group| group.contains("masters") || group.contains("owner")), "{groups:?}");
 }
 
 /// T9: a provider ends what it gave, and nobody else does in its name.

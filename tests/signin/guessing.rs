@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::Frame;
 use kit::forms::Page;
 use serde_json::json;
 
@@ -83,6 +86,59 @@ async fn whoever_guesses_has_to_wait_and_others_get_in() {
     assert!(page.header("retry-after").parse::<u64>().unwrap() >= 1);
 
     scene.signed_in("bob").await;
+}
+
+/// Whoever guesses from where the person is, too, does not shut it out of the browser that it always uses.
+#[tokio::test]
+async fn the_browser_that_a_person_always_uses_is_let_in_while_others_guess() {
+    let scene = Scene::start().await;
+    scene.person("ann").await;
+    scene.person("bob").await;
+    let mut anns = scene.signed_in("ann").await;
+    let csrf = anns.get("/account").await.csrf();
+    assert_eq!(anns.post("/logout", &[("csrf", &csrf)]).await.status, 303);
+    let mut bobs = scene.signed_in("bob").await;
+    while guess(&scene, "ann", "another password").await.0 != 429 {}
+    assert_eq!(sign_in(&mut bobs, "ann", PASSWORD).await.status, 429, "that it knows bob is no proof about ann");
+    assert_eq!(sign_in(&mut anns, "ann", PASSWORD).await.status, 303);
+    // Its own guesses count all the same.
+    let csrf = anns.get("/account").await.csrf();
+    anns.post("/logout", &[("csrf", &csrf)]).await;
+    let mut codes = Vec::new();
+    for _ in 0..7 {
+        codes.push(sign_in(&mut anns, "ann", "another password").await.status.as_u16());
+    }
+    assert_eq!(codes, [401, 401, 401, 401, 401, 401, 429]);
+}
+
+/// L1: the memory for what strangers send is bounded, and whoever is signed in goes on.
+#[tokio::test]
+async fn slow_forms_of_strangers_are_read_up_to_a_limit() {
+    let scene = Scene::start().await;
+    scene.person("ann").await;
+    let mut browser = scene.signed_in("ann").await;
+    let endpoint = scene.gateway.endpoint();
+    let mut connections = Vec::new();
+    let mut answers = tokio::task::JoinSet::new();
+    for n in 0..1100 {
+        if n % 100 == 0 {
+            connections.push(endpoint.http2().await);
+        }
+        let body = futures_util::stream::pending::<std::io::Result<Frame<Bytes>>>();
+        let request = endpoint.request2("POST", "/login", "", StreamBody::new(body).boxed());
+        let answer = connections.last_mut().unwrap().send_request(request);
+        answers.spawn(async move { answer.await.map(|answer| answer.status().as_u16()) });
+    }
+    let mut refused = 0;
+    while refused < 70 {
+        let answer = kit::wait::event("a refusal", answers.join_next()).await.unwrap().unwrap().unwrap();
+        assert_eq!(answer, 429);
+        refused += 1;
+    }
+    assert_eq!(browser.get(crate::scene::PODS).await.status, 200);
+    assert_eq!(browser.get("/account").await.status, 200);
+    drop((connections, answers));
+    kit::wait::until("room again", || async { (guess(&scene, "ann", PASSWORD).await.0 == 201).then_some(()) }).await;
 }
 
 #[tokio::test]

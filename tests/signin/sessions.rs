@@ -179,6 +179,13 @@ async fn a_password_that_must_be_changed_lets_nobody_in_before_it_is() {
     assert_eq!(page.status, 403);
     assert_eq!(page.alert(), "Your password must be changed before you can go on.");
     assert_eq!(browser.cookie(SESSION), None);
+    // Nor by another way.
+    let grant = [("client_id", "drover-cli"), ("grant_type", "password"), ("username", "ann"), ("password", PASSWORD)];
+    let refused = scene.browser().post("/oauth2/token", &grant).await;
+    assert!(refused.status == 400 && refused.text.contains("interaction_required"), "{refused:?}");
+    let login = serde_json::json!({"username": "ann", "password": PASSWORD});
+    let path = "/v3-public/localProviders/local?action=login";
+    assert_eq!(scene.call("POST", path, "", Some(&login)).await.0, 403);
     let csrf = page.csrf();
     let mut fields = vec![("csrf", &*csrf), ("provider", "local"), ("username", "ann"), ("password", PASSWORD)];
     for (new, again, told) in [
