@@ -15,6 +15,7 @@ use clap::Args;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
     Failure, files, operator,
@@ -214,6 +215,8 @@ pub(super) fn access(store: &Store, server: &str) -> Result<(Server, Tokens), Fa
         return Ok((at, old));
     }
     let asked = operator::runtime()?.block_on(async {
+        // Ctrl-C reaches kubectl and its plugin alike: between the exchange and the writing it would cost the session.
+        let _interrupts = signal(SignalKind::interrupt())?;
         let fields = [("grant_type", "refresh_token"), ("client_id", CLIENT), ("refresh_token", &old.refresh_token)];
         let answer = Remote::new(at.clone(), None)?.form("/oauth2/token", &fields).await;
         Ok::<_, Failure>(answer)

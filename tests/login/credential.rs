@@ -85,6 +85,57 @@ async fn a_server_that_does_not_answer_is_named_and_the_session_outlives_it() {
 }
 
 #[tokio::test]
+async fn an_interrupt_amid_an_exchange_costs_no_session() {
+    let scene = Scene::start().await;
+    let admin = scene.admin().await;
+    let old = admin.kept()["tokens"]["refreshToken"].clone();
+    admin.age(true);
+    scene.gateway.process().signal("STOP");
+    let mut child = admin.program(Path::new(DROVER), &["credential"]).spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id().unwrap());
+    let is_ready = || {
+        let status = std::fs::read_to_string(&status).unwrap_or_default();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 0b10 != 0)
+    };
+    kit::wait::until_true("the exchange", is_ready).await;
+    let pid = i32::try_from(child.id().unwrap()).ok().and_then(rustix::process::Pid::from_raw).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    scene.gateway.process().signal("CONT");
+    drop(child.stdin.take());
+    let output = child.wait_with_output().await.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_ne!(admin.kept()["tokens"]["refreshToken"], old);
+    admin.run(&["whoami"]).await.ok();
+}
+
+#[tokio::test]
+async fn the_places_that_the_environment_names_are_used() {
+    let scene = Scene::start().await;
+    let person = scene.person();
+    let ca = person.home().join("ca.pem");
+    let cache = person.home().join("elsewhere");
+    let (first, second) = (person.home().join("first.yaml"), person.home().join("second.yaml"));
+    std::fs::write(&second, "kind: Pod").unwrap();
+    let args = ["login", &person.server, "--certificate-authority", ca.to_str().unwrap()];
+    let mut command =
+        person.program(Path::new(DROVER), &[&args[..], &["--user", "admin", "--password-stdin"]].concat());
+    let listed = std::env::join_paths([&first, &second]).unwrap();
+    command.env("XDG_CACHE_HOME", &cache).env("KUBECONFIG", listed);
+    finish(command, crate::scene::PASSWORD).await.ok();
+    assert!(first.exists() && !person.kubeconfig().exists() && !person.cache().exists());
+    assert_eq!(mode(&cache.join("drover")), 0o700);
+    let kubectl = kit::servers::Binaries::locate().program("kubectl");
+    let mut command = person.program(&kubectl, &["get", "users.management.cattle.io"]);
+    command.env("XDG_CACHE_HOME", &cache).env("KUBECONFIG", &first);
+    finish(command, "").await.ok();
+    // Another folder, another session: there is none.
+    let mut command = person.program(&kubectl, &["get", "users.management.cattle.io"]);
+    command.env("KUBECONFIG", &first);
+    assert!(finish(command, "").await.err().contains("you are not signed in at https://127.0.0.1:"));
+}
+
+#[tokio::test]
 async fn a_session_that_others_can_read_is_refused_and_the_folder_is_closed_again() {
     let scene = Scene::start().await;
     let admin = scene.admin().await;
