@@ -1,9 +1,12 @@
 //! A directory: what `drover auth` says of it, and its people at the command line.
 
-use kit::slapd::{self, Slapd};
+use kit::{
+    cluster::RealCluster,
+    slapd::{self, Slapd},
+};
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, folder};
+use crate::scene::{DROVER, Scene, folder};
 
 const PEOPLE: &str = "\
 dn: cn=drover,dc=example,dc=org
@@ -65,7 +68,10 @@ fn secret(password: &str) -> Value {
 #[tokio::test]
 async fn an_administrator_tries_a_directory_and_its_people_sign_in_with_their_groups() {
     let slapd = Slapd::builder().ldif(PEOPLE).start().await;
+    let cluster = RealCluster::builder().name("a").kwok(true).start().await;
+    cluster.create_pod("default", "web").await;
     let folder = folder();
+    folder.add_real_cluster("c-a", &cluster).await;
     folder.write_objects("corp", &[provider(&slapd), secret("of the service account")]);
     let scene = Scene::on(folder).await;
     let drover = |args: &[&str]| scene.gateway.command(args);
@@ -89,16 +95,23 @@ async fn an_administrator_tries_a_directory_and_its_people_sign_in_with_their_gr
     assert_eq!(none, "error: no AuthConfig `corq` in the management plane\n");
 
     // A directory's person, with what is bound to a group that hers is in.
-    let bound = json!({"apiVersion": "management.cattle.io/v3", "kind": "ClusterRoleTemplateBinding",
-        "metadata": {"name": "everybody", "namespace": "local"}, "clusterName": "local", "roleTemplateName": "view",
-        "groupPrincipalName": "corp_group://cn=everybody,ou=groups,dc=example,dc=org"});
-    scene.apply(&[bound]).await;
+    let bound = |cluster: &str| {
+        json!({"apiVersion": "management.cattle.io/v3", "kind": "ClusterRoleTemplateBinding",
+            "metadata": {"name": "everybody", "namespace": cluster}, "clusterName": cluster, "roleTemplateName": "view",
+            "groupPrincipalName": "corp_group://cn=everybody,ou=groups,dc=example,dc=org"})
+    };
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "c-a"}});
+    scene.apply(&[namespace, bound("local"), bound("c-a")]).await;
     let ann = scene.person();
     let ca = ann.home().join("ca.pem");
     let args = ["login", &ann.server, "--certificate-authority", ca.to_str().unwrap(), "--provider", "corp"];
     let args = [&args[..], &["--user", "ann", "--password-stdin"]].concat();
     ann.run_with(&args, "correct horse").await.ok();
-    ann.kubectl(&["get", "configmaps"]).await.ok();
+    scene.gateway.folder().publish(DROVER, "c-a", &cluster).await;
+    assert_eq!(ann.kubectl(&["get", "pods", "-o", "name"]).await.ok(), "pod/web\n");
+    ann.kubectl(&["--context", "local", "get", "configmaps"]).await.ok();
+    let secrets = ann.kubectl(&["get", "secrets"]).await.err();
+    assert!(secrets.contains("cannot list resource \"secrets\""), "{secrets}");
     let myself = ann.json(&["whoami"]).await;
     assert_eq!(myself["provider"], "corp");
     assert!(myself["groups"].to_string().contains("corp_group://cn=everybody"), "{myself}");
@@ -116,5 +129,5 @@ async fn an_administrator_tries_a_directory_and_its_people_sign_in_with_their_gr
         "{down}"
     );
     // Who is signed in goes on.
-    ann.kubectl(&["get", "configmaps"]).await.ok();
+    ann.kubectl(&["get", "pods"]).await.ok();
 }
