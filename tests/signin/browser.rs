@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use kit::{
     chromium::{Chromium, Options},
+    fake::Reply,
     oidc::{self, OidcProvider},
     wait,
 };
@@ -238,6 +239,75 @@ async fn a_person_sees_what_asks_and_from_where_before_it_lets_a_device_in() {
     let given = device.post("/oauth2/token", &fields).await;
     let given: serde_json::Value = serde_json::from_str(&given.text).unwrap();
     assert_eq!(scene.code(given["access_token"].as_str().unwrap_or_else(|| panic!("{given}"))).await, 200);
+}
+
+/// H20, in a browser that runs scripts: a page of a pod is shown, and can do nothing as the person.
+#[tokio::test]
+async fn a_page_of_a_pod_runs_no_script_and_sends_no_form() {
+    let scene = Scene::start().await;
+    scene.person("ann").await;
+    let url = scene.gateway.url();
+    let page = format!(
+        "<p id=p>before</p><script>document.getElementById('p').textContent = 'ran'; \
+         fetch('/v3/tokens?action=logoutAll', {{method: 'POST'}})</script>\
+         <form method=post action='{url}/v3/tokens?action=logoutAll'><button>Go on</button></form>"
+    );
+    let proxied = "/api/v1/namespaces/n/services/s/proxy/";
+    scene.fake.route("GET", proxied, Reply::new(200).header("content-type", "text/html").body(page));
+    let browser = Chromium::start(Options { scripts: true }).await;
+    browser.open(&url).await;
+    sign_in(&browser, "ann", PASSWORD).await;
+    browser.wait_for("table").await;
+    browser.open(&format!("{url}/k8s/clusters/c-a{proxied}")).await;
+    assert_eq!(browser.text_of("#p").await, "before");
+    browser.click("button").await;
+    assert_eq!(browser.text_of("#p").await, "before", "it is still there");
+    browser.open(&format!("{url}/account")).await;
+    browser.wait_for("table").await;
+}
+
+/// H14, in a browser that runs scripts, from another port of the same host: to browsers that is the same site, whose requests have
+/// the session's cookie.
+#[tokio::test]
+async fn a_page_of_another_port_does_nothing_with_the_session() {
+    let scene = Scene::start().await;
+    scene.person("ann").await;
+    let url = scene.gateway.url();
+    let form = |action: &str| {
+        format!(
+            "<form id=f method=post action='{url}{action}'><input name=csrf value=x></form><script>f.submit()</script>"
+        )
+    };
+    let calls = format!(
+        "<body><script>const all = {{method: 'POST', credentials: 'include', mode: 'no-cors'}};\
+         Promise.allSettled([fetch('{url}/v3/tokens?action=logoutAll', all), fetch('{url}/logout/everywhere', all), \
+         fetch('{url}{PODS}/planted', all), fetch('{url}{PODS}/read', {{credentials: 'include', mode: 'no-cors'}})])\
+         .then(() => document.body.dataset.done = 'yes')</script></body>"
+    );
+    let html = |text: String| Reply::new(200).header("content-type", "text/html").body(text);
+    scene.fake.route("GET", "/evil/calls", html(calls));
+    scene.fake.route("GET", "/evil/form", html(form("/logout/everywhere")));
+    scene.fake.route("GET", "/evil/login", html(form("/login")));
+    let browser = Chromium::start(Options { scripts: true }).await;
+    browser.open(&url).await;
+    sign_in(&browser, "ann", PASSWORD).await;
+    browser.wait_for("table").await;
+    let session = browser.cookie(SESSION).await.unwrap()["value"].as_str().unwrap().to_owned();
+
+    browser.open(&format!("{}/evil/calls", scene.fake.url())).await;
+    browser.wait_for("body[data-done=yes]").await;
+    for page in ["form", "login"] {
+        browser.open(&format!("{}/evil/{page}", scene.fake.url())).await;
+        wait::until("the refusal", || async {
+            browser.text().await.contains("does not come from a page").then_some(())
+        })
+        .await;
+    }
+    assert_eq!(scene.code(&session).await, 200);
+    let reached = scene.fake.proxied();
+    assert!(!reached.iter().any(|it| it.path().ends_with("/planted") || it.path().ends_with("/read")), "{reached:?}");
+    browser.open(&format!("{url}/account")).await;
+    browser.wait_for("table").await;
 }
 
 /// Where pictures go: into the documents where they are asked for.

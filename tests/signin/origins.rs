@@ -219,3 +219,34 @@ async fn a_stranger_makes_no_provider_look_broken() {
     assert!(!ready.contains("by password alone"), "{ready}");
     assert!(!scene.gateway.log().contains("a provider fails"), "{}", scene.gateway.log());
 }
+
+/// What anybody types comes back as text.
+#[tokio::test]
+async fn what_is_typed_is_no_markup_of_a_page() {
+    const MARKUP: &str = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>";
+    let scene = Scene::start().await;
+    scene.person("ann").await;
+    let mut browser = scene.browser();
+    let is_text = |page: &kit::forms::Page| {
+        assert!(!page.text.contains("<script") && !page.text.contains("<img"), "{}", page.text);
+        assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+    };
+    let csrf = browser.get("/login").await.csrf();
+    let fields =
+        [("csrf", &*csrf), ("provider", "local"), ("username", MARKUP), ("password", PASSWORD), ("next", MARKUP)];
+    let page = browser.post("/login", &fields).await;
+    assert!(page.text.contains("script"), "the name is still there: {}", page.text);
+    is_text(&page);
+    let encoded: String = form_urlencoded::byte_serialize(MARKUP.as_bytes()).collect();
+    is_text(&browser.get(&format!("/login?next={encoded}")).await);
+    is_text(&browser.get(&format!("/login/corp/callback?error={encoded}&error_description={encoded}&state=a")).await);
+
+    let mut browser = scene.signed_in("ann").await;
+    let session = browser.cookie(SESSION).unwrap().to_owned();
+    let (code, _) = scene.call("POST", "/v3/tokens", &session, Some(&json!({"description": MARKUP}))).await;
+    assert_eq!(code, 201);
+    let page = browser.get("/account").await;
+    assert!(page.text.contains("alert(1)"), "{}", page.text);
+    is_text(&page);
+    is_text(&browser.get(&format!("/device?user_code={encoded}")).await);
+}
