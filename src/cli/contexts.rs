@@ -10,7 +10,7 @@ use std::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Map, Value, json};
 
-use super::{Failure, files, remote::Server};
+use super::{Failure, files, remote::Server, table::one_line};
 
 /// How long another program may hold the file's lock.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -59,7 +59,8 @@ pub(super) fn default_path() -> Result<PathBuf, Failure> {
 
 /// The clusters of `/v1/self`.
 pub(super) fn reachable(myself: &Value) -> Vec<Reachable> {
-    let text = |cluster: &Value, key: &str| cluster.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    // A name becomes that of a context, which kubectl shows as it is.
+    let text = |cluster: &Value, key: &str| one_line(cluster.get(key).and_then(Value::as_str).unwrap_or_default());
     let clusters = myself.get("clusters").and_then(Value::as_array).into_iter().flatten();
     clusters.map(|cluster| Reachable { id: text(cluster, "id"), name: text(cluster, "name") }).collect()
 }

@@ -126,7 +126,7 @@ impl Login {
             Ok::<_, Failure>(remote.call(Method::GET, "/v1/self").await?)
         })?;
         let name = myself.pointer("/user/username").and_then(Value::as_str).unwrap_or_default();
-        print(&format!("Signed in at {} as {name}.\n", server.url))?;
+        print(&format!("Signed in at {} as {}.\n", server.url, table::one_line(name)))?;
         let Some(path) = kubeconfig else { return Ok(()) };
         let clusters = contexts::reachable(&myself);
         let wanted = Wanted {

@@ -260,3 +260,30 @@ impl ServerOption {
         store.chosen(self.server)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use serde_json::json;
+
+    use super::Tokens;
+
+    #[test]
+    fn a_token_is_exchanged_a_minute_before_it_ends_or_a_tenth_of_its_life() {
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        for (life, end, exchanged) in [
+            (3600, "2026-01-01T01:00:00Z", "2026-01-01T00:59:00Z"),
+            (60, "2026-01-01T00:01:00Z", "2026-01-01T00:00:54Z"),
+            (0, "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z"),
+        ] {
+            let answer = json!({"access_token": "a", "refresh_token": "r", "expires_in": life});
+            let Ok(tokens) = Tokens::of(&answer, now) else { panic!("{answer}") };
+            assert_eq!((tokens.expires_at.to_string(), tokens.refresh_at.to_string()), (end.into(), exchanged.into()));
+        }
+        for answer in [json!({}), json!({"access_token": "a", "expires_in": 1}), json!({"access_token": 1})] {
+            assert!(Tokens::of(&answer, now).is_err());
+        }
+        // However long the server says.
+        assert!(Tokens::of(&json!({"access_token": "a", "refresh_token": "r", "expires_in": u64::MAX}), now).is_ok());
+    }
+}

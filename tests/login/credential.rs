@@ -82,6 +82,13 @@ async fn a_server_that_does_not_answer_is_named_and_the_session_outlives_it() {
     scene.gateway.start_again().await;
     assert_ne!(credential(&admin).await["status"]["token"], token);
     admin.kubectl(&["get", "configmaps"]).await.ok();
+
+    // Who signs out leaves nothing here, and is told that the session is still there.
+    scene.gateway.sigterm();
+    scene.gateway.wait_for_exit(std::time::Duration::from_secs(20)).await;
+    let out = admin.run(&["logout"]).await.err();
+    assert!(out.contains("the tokens are gone from this machine, but the session was not ended"), "{out}");
+    assert_eq!(admin.kept()["tokens"], Value::Null);
 }
 
 #[tokio::test]
