@@ -1,10 +1,12 @@
 //! Sign-in through a browser: on this machine, and on another one with a code.
 
-use std::{collections::BTreeMap, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
+use std::{os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, header};
-use kit::client::{Endpoint, bytes, empty};
+use kit::{
+    chromium::{Chromium, Options},
+    forms::{Forms, Page},
+    wait,
+};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpStream,
@@ -16,103 +18,28 @@ use crate::scene::{DROVER, PASSWORD, Person, Scene};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// A browser without a window, on Drover's pages.
-struct Browser {
-    site: String,
-    endpoint: Endpoint,
-    cookies: BTreeMap<String, String>,
+/// Signs the administrator in on the way to an address; gives the page that it leads to.
+async fn sign_in(browser: &mut Forms, address: &str) -> Page {
+    let path = address.strip_prefix(&browser.origin()).unwrap();
+    let page = browser.get(path).await;
+    let page = browser.follow(page).await;
+    let fields = [
+        ("csrf", &*page.csrf()),
+        ("next", &page.field("next").unwrap()),
+        ("provider", "local"),
+        ("username", "admin"),
+        ("password", PASSWORD),
+    ];
+    let page = browser.post("/login", &fields).await;
+    let page = browser.follow(page).await;
+    assert_eq!(page.status, 200, "{page:?}");
+    page
 }
 
-/// Where the browser is now.
-enum Place {
-    Page(String),
-    /// An address of another site.
-    Elsewhere(String),
-}
-
-impl Browser {
-    fn new(scene: &Scene) -> Self {
-        Self { site: scene.gateway.url(), endpoint: scene.gateway.endpoint(), cookies: BTreeMap::new() }
-    }
-
-    async fn send(&mut self, path: &str, form: Option<&[(&str, &str)]>) -> Response<Bytes> {
-        let body = form.map_or_else(empty, |form| {
-            bytes(form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish())
-        });
-        let method = if form.is_some() { "POST" } else { "GET" };
-        let mut request = self.endpoint.request(method, path, "", body);
-        let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let mut add = |name: &'static str, value: &str| {
-            request.headers_mut().insert(name, HeaderValue::try_from(value).unwrap());
-        };
-        add("cookie", &cookies.join("; "));
-        if form.is_some() {
-            add("content-type", "application/x-www-form-urlencoded");
-            add("origin", &self.site);
-            add("sec-fetch-site", "same-origin");
-        }
-        let response = self.endpoint.send(request).await;
-        self.keep(response.headers());
-        response
-    }
-
-    fn keep(&mut self, headers: &HeaderMap) {
-        for cookie in headers.get_all(header::SET_COOKIE) {
-            let pair = cookie.to_str().unwrap().split(';').next().unwrap();
-            let (name, value) = pair.split_once('=').unwrap();
-            self.cookies.insert(name.to_owned(), value.to_owned());
-        }
-    }
-
-    /// Goes to an address, and on to wherever it leads.
-    async fn go(&mut self, address: &str, form: Option<&[(&str, &str)]>) -> Place {
-        let own = |address: &str| address.strip_prefix(&self.site).unwrap_or(address).to_owned();
-        let mut path = own(address);
-        let mut response = self.send(&path, form).await;
-        for _ in 0..10 {
-            let Some(next) = response.headers().get(header::LOCATION) else {
-                let page = String::from_utf8_lossy(response.body()).into_owned();
-                assert_eq!(response.status(), 200, "{path}: {page}");
-                return Place::Page(page);
-            };
-            let next = next.to_str().unwrap().to_owned();
-            if !next.starts_with('/') && !next.starts_with(&self.site) {
-                return Place::Elsewhere(next);
-            }
-            path = next.strip_prefix(&self.site).unwrap_or(&next).to_owned();
-            response = self.send(&path, None).await;
-        }
-        panic!("ten redirects and no end, at {path}");
-    }
-
-    /// Signs in on the way to an address; gives the page that it leads to.
-    async fn sign_in(&mut self, address: &str, user: &str, password: &str) -> String {
-        let Place::Page(page) = self.go(address, None).await else { panic!("led away from {address}") };
-        let form = [
-            ("csrf", &*field(&page, "csrf")),
-            ("next", &field(&page, "next")),
-            ("provider", "local"),
-            ("username", user),
-            ("password", password),
-        ];
-        match self.go("/login", Some(&form)).await {
-            Place::Page(page) => page,
-            Place::Elsewhere(address) => panic!("led to {address}"),
-        }
-    }
-
-    /// Answers the question whether a program may act as the person.
-    async fn answer(&mut self, page: &str, action: &str, answer: &str) -> Place {
-        let form = [("csrf", &*field(page, "csrf")), ("request", &field(page, "request")), ("answer", answer)];
-        self.go(action, Some(&form)).await
-    }
-}
-
-/// A hidden field of a page.
-fn field(page: &str, name: &str) -> String {
-    let (_, rest) =
-        page.split_once(&format!("name=\"{name}\" value=\"")).unwrap_or_else(|| panic!("no {name} in {page}"));
-    rest.split_once('"').unwrap().0.replace("&amp;", "&").replace("&#38;", "&").replace("&#x3d;", "=")
+/// Answers the question whether a program may act as the person.
+async fn answer(browser: &mut Forms, page: &Page, action: &str, answer: &str) -> Page {
+    let request = page.field("request").unwrap();
+    browser.post(action, &[("csrf", &page.csrf()), ("request", &request), ("answer", answer)]).await
 }
 
 /// GET of the address on this machine that a command waits at.
@@ -180,9 +107,10 @@ async fn a_browser_brings_the_code_back_to_this_machine_and_only_the_answer_that
     let address = login.line("https://").await;
     assert!(address.starts_with(&format!("{}/oauth2/authorize?", person.server)), "{address}");
     assert!(address.contains("code_challenge_method=S256") && !address.contains("code_verifier"), "{address}");
-    let mut browser = Browser::new(&scene);
-    let page = browser.sign_in(&address, "admin", PASSWORD).await;
-    let Place::Elsewhere(back) = browser.answer(&page, "/oauth2/authorize", "yes").await else { panic!("a page") };
+    let mut browser = Forms::new(scene.gateway.endpoint());
+    let page = sign_in(&mut browser, &address).await;
+    let page = answer(&mut browser, &page, "/oauth2/authorize", "yes").await;
+    let back = page.location().unwrap().to_owned();
     assert!(back.starts_with("http://127.0.0.1:") && back.contains("/callback?code="), "{back}");
 
     // Another page of the person's browser, or another program of this machine, ends nothing.
@@ -206,8 +134,31 @@ async fn a_browser_brings_the_code_back_to_this_machine_and_only_the_answer_that
     // The code was good for one thing, once.
     let code = back.split_once("code=").unwrap().1.split('&').next().unwrap();
     let form = [("grant_type", "authorization_code"), ("client_id", "drover-cli"), ("code", code)];
-    let again = browser.send("/oauth2/token", Some(&form)).await;
-    assert_eq!(again.status(), 400, "{again:?}");
+    let again = browser.post("/oauth2/token", &form).await;
+    assert_eq!(again.status, 400, "{again:?}");
+}
+
+/// The policy of the pages lets a real browser go from the last form to this machine.
+#[tokio::test]
+async fn a_real_browser_goes_all_the_way() {
+    let scene = Scene::start().await;
+    let person = scene.person();
+    let mut login = Waiting::start(&person, &["--no-browser"]);
+    let address = login.line("https://").await;
+    let browser = Chromium::start(Options::default()).await;
+    browser.open(&address).await;
+    browser.type_into("#username", "admin").await;
+    browser.type_into("#password", PASSWORD).await;
+    browser.click("form[action='/login'] button").await;
+    let yes = "form[action='/oauth2/authorize'] button[value='yes']";
+    browser.wait_for(yes).await;
+    assert!(browser.text().await.contains("drover on this machine"));
+    browser.click(yes).await;
+    wait::until("the answer", || async { browser.text().await.contains("You are signed in.").then_some(()) }).await;
+    assert!(browser.url().await.starts_with("http://127.0.0.1:"));
+    let (well, output, errors) = login.end().await;
+    assert!(well && output.contains("as admin."), "{output}{errors}");
+    person.kubectl(&["get", "users.management.cattle.io", "admin"]).await.ok();
 }
 
 #[tokio::test]
@@ -216,10 +167,10 @@ async fn who_says_no_signs_nobody_in() {
     let person = scene.person();
     let mut login = Waiting::start(&person, &["--no-browser"]);
     let address = login.line("https://").await;
-    let mut browser = Browser::new(&scene);
-    let page = browser.sign_in(&address, "admin", PASSWORD).await;
-    let Place::Elsewhere(back) = browser.answer(&page, "/oauth2/authorize", "no").await else { panic!("a page") };
-    bring(&back).await;
+    let mut browser = Forms::new(scene.gateway.endpoint());
+    let page = sign_in(&mut browser, &address).await;
+    let page = answer(&mut browser, &page, "/oauth2/authorize", "no").await;
+    bring(page.location().unwrap()).await;
     let (well, output, errors) = login.end().await;
     assert!(!well && output.is_empty(), "{output}");
     assert_eq!(errors.trim(), "error: you said no in the browser");
@@ -242,7 +193,7 @@ async fn the_browser_of_the_desktop_is_opened() {
     let mut login = Waiting::of(command);
     let address = login.line("https://").await;
     let opened = person.home().join("opened");
-    kit::wait::until_true("the browser", || opened.exists()).await;
+    wait::until_true("the browser", || opened.exists()).await;
     assert_eq!(std::fs::read_to_string(&opened).unwrap(), address);
     drop(login);
 }
@@ -273,14 +224,14 @@ async fn a_machine_without_a_browser_is_let_in_by_its_code() {
     refused.line("https://").await;
     let other = refused.line("https://").await;
 
-    let mut browser = Browser::new(&scene);
-    let page = browser.sign_in(&whole, "admin", PASSWORD).await;
-    assert!(page.contains(&code) && page.contains("127.0.0.1"), "{page}");
-    assert!(page.contains("drover/") && page.contains(" on "), "the page says what asks: {page}");
-    let Place::Page(done) = browser.answer(&page, "/device", "yes").await else { panic!("led away") };
-    assert!(done.contains("The device is signed in"), "{done}");
-    let Place::Page(page) = browser.go(&other, None).await else { panic!("led away") };
-    browser.answer(&page, "/device", "no").await;
+    let mut browser = Forms::new(scene.gateway.endpoint());
+    let page = sign_in(&mut browser, &whole).await;
+    assert!(page.text.contains(&code) && page.text.contains("127.0.0.1"), "{page:?}");
+    assert!(page.text.contains("drover/") && page.text.contains(" on "), "the page says what asks: {page:?}");
+    let done = answer(&mut browser, &page, "/device", "yes").await;
+    assert!(done.text.contains("The device is signed in"), "{done:?}");
+    let page = browser.get(other.strip_prefix(&no.server).unwrap()).await;
+    answer(&mut browser, &page, "/device", "no").await;
 
     let (well, output, errors) = login.end().await;
     assert!(well && output.contains("as admin."), "{output}{errors}");
