@@ -29,6 +29,9 @@ const LOOK: Duration = Duration::from_millis(2);
 /// A refresh token that was exchanged lives on so long: the answer may have been lost.
 const GRACE: Duration = Duration::from_mins(1);
 
+/// How many times as many tokens as a user may have there may be with those that its sessions have made.
+const OF_SESSIONS: usize = 5;
+
 /// Why there is no token.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
@@ -217,10 +220,8 @@ impl Sessions {
     /// A person with too many sessions loses the one that was not used for the longest time: nobody is to be shut out by their own
     /// forgotten browsers. Programs are told.
     async fn make_room(&self, wanted: &Wanted<'_>, most: usize, now: Timestamp) -> Result<(), SessionError> {
-        // Those of a session come and go with it.
-        if wanted.session.is_some() {
-            return Ok(());
-        }
+        // Those of a session come and go with it; but whoever refreshes in a loop must not fill the plane.
+        let most = if wanted.session.is_some() { most.saturating_mul(OF_SESSIONS) } else { most };
         let world = self.world.load();
         let live = |token: &&Arc<TokenRow>| token.ends_at().is_none_or(|end| end > now);
         let mut own: Vec<&Arc<TokenRow>> = world.tokens_of(wanted.user).filter(live).collect();
@@ -229,7 +230,7 @@ impl Sessions {
         }
         let full = || SessionError::TooMany { user: wanted.user.to_owned(), most };
         let is_session = |kind| matches!(kind, TokenKind::Session | TokenKind::Refresh);
-        if !is_session(wanted.kind) {
+        if wanted.session.is_some() || !is_session(wanted.kind) {
             return Err(full());
         }
         own.retain(|token| is_session(token.kind));

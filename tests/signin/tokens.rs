@@ -119,6 +119,31 @@ async fn nobody_has_more_tokens_than_are_allowed_and_nobody_is_shut_out_by_them(
     assert_eq!(scene.code(&first).await, 401);
 }
 
+/// Whoever is signed in cannot fill the plane: what a session makes is counted too.
+#[tokio::test]
+async fn a_session_that_is_refreshed_in_a_loop_makes_no_endless_tokens() {
+    let scene = Scene::start().await;
+    scene.person("ann").await;
+    scene.apply(&[object("Setting", "auth-tokens-per-user", json!({"value": "3"}))]).await;
+    let fields = [
+        ("client_id", "drover-cli"),
+        ("grant_type", "password"),
+        ("username", "ann"),
+        ("password", crate::scene::PASSWORD),
+    ];
+    let answer = scene.browser().post("/oauth2/token", &fields).await;
+    let first: Value = serde_json::from_str(&answer.text).unwrap();
+    let refresh = first["refresh_token"].as_str().unwrap_or_else(|| panic!("{first}"));
+    let mut codes = Vec::new();
+    // Until the limit is known, and reached.
+    for _ in 0..20 {
+        let fields = [("client_id", "drover-cli"), ("grant_type", "refresh_token"), ("refresh_token", refresh)];
+        codes.push(scene.browser().post("/oauth2/token", &fields).await.status.as_u16());
+    }
+    assert_eq!((codes[0], codes[19]), (200, 503), "{codes:?}");
+    assert_eq!(scene.code(first["access_token"].as_str().unwrap()).await, 200);
+}
+
 /// Eve, who may write everything of Drover's in the plane that is not hers to decide.
 async fn eve(scene: &Scene) -> kit::kubectl::Kubectl {
     scene.person("eve").await;
