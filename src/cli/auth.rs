@@ -136,7 +136,8 @@ impl Test {
         let client = &operator.client;
         let provider = Api::<AuthConfig>::all(client.clone()).get_opt(&self.name).await.map_err(Failure::new)?;
         let Some(provider) = provider else {
-            return Err(Failure(format!("no AuthConfig `{}` in the management plane", self.name)));
+            let hint = "of a file among the manifests `drover config check` says what is wrong";
+            return Err(Failure(format!("no AuthConfig `{}` in the management plane; {hint}", self.name)));
         };
         let api = Api::<Secret>::namespaced(client.clone(), NAMESPACE);
         let mut secrets = BTreeMap::new();

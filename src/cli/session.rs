@@ -19,7 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
     Failure, files, operator,
-    remote::{self, CLIENT, CallError, Remote, Server},
+    remote::{self, CLIENT, Remote, Server},
 };
 
 /// A token with less than this left, or a tenth of its life, is exchanged for another.
@@ -229,11 +229,11 @@ pub(super) fn access(store: &Store, server: &str) -> Result<(Server, Tokens), Fa
             locked.write(&kept)?;
             Ok((at, tokens))
         }
-        // As long as it lasts.
-        Err(CallError::Unreachable { .. }) if old.expires_at > Timestamp::now() => Ok((at, old)),
         Err(error) if error.is("invalid_grant") => {
             Err(Failure(format!("the session at {server} is over: run `drover login {server}`")))
         }
+        // Nobody said that it is over: as long as it lasts.
+        Err(_) if old.expires_at > Timestamp::now() => Ok((at, old)),
         Err(error) => Err(error.into()),
     }
 }

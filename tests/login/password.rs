@@ -43,6 +43,7 @@ async fn who_signs_in_works_with_kubectl_in_every_cluster_of_hers_until_she_sign
     assert!(!text.contains("drover_"), "no token stands in it: {text}");
     assert_eq!((mode(&ann.kubeconfig()), mode(&ann.cache()), mode(&ann.session())), (0o600, 0o700, 0o600));
 
+    scene.gateway.wait_for_cluster("c-a", &ann.access_token()).await;
     let pods = ann.kubectl(&["get", "pods", "-o", "name"]).await.ok();
     assert_eq!(pods, "pod/web\n");
     let whoami: serde_json::Value =
@@ -59,7 +60,7 @@ async fn who_signs_in_works_with_kubectl_in_every_cluster_of_hers_until_she_sign
     let shown = ann.run(&["whoami"]).await.ok();
     assert!(shown.contains("login name:     ann") && shown.contains("CLUSTER"), "{shown}");
 
-    let access = ann.kept()["tokens"]["accessToken"].as_str().unwrap().to_owned();
+    let access = ann.access_token();
     assert_eq!(scene.gateway.get("c-a", "/version", &access).await.status(), 200);
     let out = ann.run(&["logout"]).await.ok();
     assert_eq!(out, format!("Signed out at {}.\n", ann.server));

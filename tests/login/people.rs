@@ -35,6 +35,7 @@ async fn a_user_is_made_shut_out_let_in_and_deleted() {
     scene.apply(&[binding("u-bob", "local", "view")]).await;
     let bob = scene.person();
     bob.sign_in("bob", "the password of bob").await.ok();
+    scene.gateway.wait_for_cluster("local", &bob.access_token()).await;
     bob.kubectl(&["get", "configmaps"]).await.ok();
     // What he may not, he is told in one line.
     for args in [&["users", "create", "u-evil"][..], &["users", "disable", "admin"], &["groups", "create", "evil"]] {
@@ -48,6 +49,7 @@ async fn a_user_is_made_shut_out_let_in_and_deleted() {
     assert!(password.contains("\"u-bob\" cannot "), "{password}");
 
     assert_eq!(admin.run(&["users", "disable", "u-bob"]).await.ok(), "user u-bob disabled\n");
+    scene.gateway.wait_for_status("local", "/version", &bob.access_token(), 401).await;
     bob.kubectl(&["get", "configmaps"]).await.err();
     bob.age(true);
     let over = bob.run(&["whoami"]).await.err();
@@ -96,11 +98,13 @@ async fn a_group_gives_its_members_what_it_is_bound_to() {
     scene.apply(&[bound]).await;
     let bob = scene.person();
     bob.sign_in("u-bob", "the password of bob").await.ok();
+    scene.gateway.wait_for_cluster("local", &bob.access_token()).await;
     bob.kubectl(&["get", "configmaps"]).await.ok();
     let groups = bob.json(&["whoami"]).await["groups"].to_string();
     assert!(groups.contains("team") && groups.contains("all"), "{groups}");
 
     admin.run(&["groups", "remove", "team", "u-bob"]).await.ok();
+    scene.gateway.wait_for_status("local", "/version", &bob.access_token(), 403).await;
     bob.kubectl(&["get", "configmaps"]).await.err();
     let none = admin.run(&["groups", "remove", "team", "u-bob"]).await.err();
     assert_eq!(none, "error: local://u-bob is not in group team\n");

@@ -113,6 +113,11 @@ impl Person {
         serde_json::from_slice(&std::fs::read(self.session()).unwrap()).unwrap()
     }
 
+    /// The token of this hour.
+    pub fn access_token(&self) -> String {
+        self.kept()["tokens"]["accessToken"].as_str().unwrap().to_owned()
+    }
+
     /// Changes what is kept of the session.
     pub fn change_kept(&self, change: impl FnOnce(&mut Value)) {
         let mut kept = self.kept();
