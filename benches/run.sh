@@ -1,13 +1,15 @@
 #!/bin/bash
 # Prepares what the benches stand on, builds, and runs: `benches/run.sh` prints everything,
-# `benches/run.sh compare --rounds 3 --seconds 1 --only cpu --peers drover,nginx` a part of it.
+# `benches/run.sh compare --rounds 3 --seconds 1 --only cpu --peers drover,nginx` a part of it. The parts: compare; apiserver,
+# connections, as, watches, exec, limits, overload, revoke; of users and sign-in tokens, id-token, members, logins, ldap,
+# revoke-many; plane; pipeline.
 set -euo pipefail
 cd "$(dirname "$0")"
 cache="$HOME/.cache/drover-test/bench"
 mkdir -p "$cache"
 
 missing=()
-for pair in nginx:nginx haproxy:haproxy valgrind:valgrind taskset:util-linux; do
+for pair in nginx:nginx haproxy:haproxy valgrind:valgrind taskset:util-linux slapd:slapd; do
   PATH="$PATH:/usr/sbin" command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
 done
 if [ ${#missing[@]} -gt 0 ]; then

@@ -46,6 +46,21 @@ enum Command {
     Overload(scenario::Args),
     /// How long streams outlive their binding.
     Revoke(scenario::Args),
+    /// How long many streams outlive their user.
+    RevokeMany(scenario::Args),
+    /// A caller known by token.
+    Tokens(scenario::Args),
+    /// Calls for callgrind, for `tokens`.
+    #[command(hide = true)]
+    Callers(scenario::tokens::Callers),
+    /// ID tokens as bearer credentials.
+    IdToken(scenario::Args),
+    /// A large directory in the world.
+    Members(scenario::Args),
+    /// Many local sign-ins at once.
+    Logins(scenario::Args),
+    /// A sign-in in a large directory.
+    Ldap(scenario::Args),
     /// The embedded server beside etcd and kube-apiserver.
     Plane(scenario::plane::Args),
     /// Instructions of the request path less TLS and the kernel.
@@ -75,6 +90,13 @@ fn run(command: Command) -> Result<()> {
         Command::Limits(args) => scenario::limits::run(&args),
         Command::Overload(args) => scenario::overload::run(&args),
         Command::Revoke(args) => scenario::revoke::run(&args),
+        Command::RevokeMany(args) => scenario::revoke_many::run(&args),
+        Command::Tokens(args) => scenario::tokens::run(&args),
+        Command::Callers(args) => scenario::tokens::callers(&args),
+        Command::IdToken(args) => scenario::id_token::run(&args),
+        Command::Members(args) => scenario::members::run(&args),
+        Command::Logins(args) => scenario::logins::run(&args),
+        Command::Ldap(args) => scenario::ldap::run(&args),
         Command::Plane(args) => scenario::plane::run(&args),
         Command::Pipeline(args) => pipeline::run(&args),
         Command::All => all(),
@@ -95,6 +117,12 @@ fn all() -> Result<()> {
         "limits",
         "overload",
         "revoke",
+        "revoke-many",
+        "tokens",
+        "id-token",
+        "members",
+        "logins",
+        "ldap",
         "plane",
         "pipeline",
     ] {

@@ -101,6 +101,11 @@ impl Peer {
         self.process.as_ref().map(Process::id)
     }
 
+    /// Ends its process.
+    pub fn stop(&mut self) {
+        self.process = None;
+    }
+
     /// Starts `kind` in front of the port `upstream`.
     pub fn start(kind: Kind, place: &Place, upstream: u16) -> Result<Self> {
         let port = free_port()?;

@@ -3,16 +3,25 @@
 pub mod apiserver;
 pub mod connections;
 pub mod exec;
+pub mod id_token;
 pub mod impersonation;
+pub mod ldap;
 pub mod limits;
+pub mod logins;
+pub mod members;
 pub mod overload;
 pub mod plane;
 pub mod revoke;
+pub mod revoke_many;
+pub mod tokens;
 pub mod watches;
 
+mod admin;
+mod callers;
 mod streams;
 
 use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use serde::Deserialize;
@@ -58,6 +67,14 @@ impl Stand {
         let drover = drover::start(&place, port, options)?;
         let direct = Peer::start(Kind::Direct, &place, port)?;
         Ok(Self { drover, direct, _upstream: upstream, place })
+    }
+
+    /// Ends Drover and starts it with the same data; how long that takes until it serves every user.
+    pub fn restart(&mut self, options: &drover::Options) -> Result<Duration> {
+        self.drover.stop();
+        let start = Instant::now();
+        self.drover = drover::start(&self.place, self.direct.port, options)?;
+        Ok(start.elapsed())
     }
 
     /// The upstream's counters.

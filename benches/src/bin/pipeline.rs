@@ -17,6 +17,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 use drover::cluster::Registry;
 use drover::gateway::impersonate::Reviews;
+use drover::gateway::accounts::ClusterAccounts;
 use drover::gateway::limits::{Defaults, Limits};
 use drover::gateway::{Gateway, Peer, Settings, Worker, stack};
 use drover::telemetry::audit::AuditLog;
@@ -98,10 +99,14 @@ async fn worker(args: &Args, control: tokio::runtime::Handle) -> Result<Arc<Work
         }
     }
     let unlimited = || Defaults { in_flight: 0, per_second: 0, burst: 0 };
+    let cluster_accounts = ClusterAccounts::start(&registry);
     let gateway = Gateway {
         watch,
         clusters: registry,
         accounts: None,
+        verifier: None,
+        cluster_accounts,
+        pages: None,
         audit: AuditLog::start(&config.audit, 1, &control)?,
         metrics: Arc::new(Metrics::new(1)?),
         tracer: Tracer::start(&config.telemetry.tracing, &control)?,

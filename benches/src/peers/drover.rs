@@ -83,6 +83,13 @@ pub fn bindings_file(place: &Place, number: usize) -> PathBuf {
     place.file(&format!("drover/manifests/{}-bindings.yaml", names::user(number)))
 }
 
+/// The manifest of user `number` when it is disabled, and the file to write it to.
+pub fn disable(place: &Place, number: usize) -> Result<(PathBuf, String)> {
+    let file = place.file(&format!("drover/manifests/{}.yaml", names::user(number)));
+    let text = fs::read_to_string(&file)?.replacen("\"kind\":\"User\"", "\"kind\":\"User\",\"enabled\":false", 1);
+    Ok((file, text))
+}
+
 fn overlay(to: &mut serde_json::Value, from: &serde_json::Value) {
     match (to, from) {
         (serde_json::Value::Object(to), serde_json::Value::Object(from)) => {
