@@ -133,11 +133,7 @@ pub fn time(count: usize, rounds: usize, mut call: impl FnMut(usize, Timestamp))
 pub struct Known(pub Arc<drover::identity::providers::jwt::IdTokens>);
 
 impl Verifier for Known {
-    fn cached(
-        &self,
-        hash: &TokenHash,
-        now: Timestamp,
-    ) -> Option<Arc<drover::identity::providers::jwt::IdToken>> {
+    fn cached(&self, hash: &TokenHash, now: Timestamp) -> Option<Arc<drover::identity::providers::jwt::IdToken>> {
         self.0.cached(hash, now)
     }
 

@@ -7,9 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256,
-};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use drover::identity::providers::issuer::Endpoints;
@@ -80,7 +78,9 @@ impl Key {
 pub fn run(args: &Args) -> Result<()> {
     let count = args.count.unwrap_or(10_000);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    println!("### {count} ID tokens as bearer credentials (goals: known ≤ 3 µs; the first time one check of the signature)\n");
+    println!(
+        "### {count} ID tokens as bearer credentials (goals: known ≤ 3 µs; the first time one check of the signature)\n"
+    );
     println!(
         "| signature | look-up by hash, µs | whole `authenticate`, µs: p50 (p99 of batches of 64) | first time, µs | jsonwebtoken's `decode`, µs | ÷ |\n|---|---|---|---|---|---|"
     );
@@ -152,7 +152,8 @@ pub fn run(args: &Args) -> Result<()> {
 
 /// The provider `ci` of `issuer`.
 fn tokens(issuer: &FakeApiserver) -> Result<Arc<IdTokens>> {
-    let jwt: Jwt = serde_json::from_value(json!({"audiences": ["drover"], "claimMappings": {"groups": {"claim": "groups"}}}))?;
+    let jwt: Jwt =
+        serde_json::from_value(json!({"audiences": ["drover"], "claimMappings": {"groups": {"claim": "groups"}}}))?;
     let tokens = IdTokens::new(Arc::new(|_, _, _| Ok(())));
     let refused = tokens.replace(vec![Configured {
         provider: "ci".into(),

@@ -35,8 +35,12 @@ pub fn run(args: &Args) -> Result<()> {
     let (queries, ours, theirs, groups) = runtime.block_on(measure(count, args.rounds * 4))?;
     let (over, ours, theirs) =
         (spread(ours.iter().zip(&theirs).map(|(ours, theirs)| ours - theirs)), spread(ours), spread(theirs));
-    println!("### A sign-in with {groups} nested groups in a directory of {count} (goals: ≤ 10 queries, ≤ 300 ms over slapd)\n");
-    println!("| queries | sign-in, ms: median (range) | the same by a plain client, ms | over it, ms |\n|---|---|---|---|");
+    println!(
+        "### A sign-in with {groups} nested groups in a directory of {count} (goals: ≤ 10 queries, ≤ 300 ms over slapd)\n"
+    );
+    println!(
+        "| queries | sign-in, ms: median (range) | the same by a plain client, ms | over it, ms |\n|---|---|---|---|"
+    );
     println!(
         "| **{queries}** | {:.1} ({:.1}–{:.1}) | {:.1} ({:.1}–{:.1}) | **{:.1}** ({:.1}–{:.1}) |\n",
         ours.median, ours.low, ours.high, theirs.median, theirs.low, theirs.high, over.median, over.low, over.high
@@ -99,7 +103,8 @@ fn directory(count: usize) -> String {
         "dn: {ACCOUNT}\nobjectClass: organizationalRole\nobjectClass: simpleSecurityObject\ncn: drover\nuserPassword: {PASSWORD}\n\n"
     );
     let ann = format!("uid=ann,{PEOPLE}");
-    let _ = write!(ldif, "dn: {ann}\nobjectClass: inetOrgPerson\nuid: ann\ncn: Ann\nsn: A\nuserPassword: {PASSWORD}\n\n");
+    let _ =
+        write!(ldif, "dn: {ann}\nobjectClass: inetOrgPerson\nuid: ann\ncn: Ann\nsn: A\nuserPassword: {PASSWORD}\n\n");
     for number in 0..count {
         let _ = write!(
             ldif,

@@ -147,8 +147,9 @@ async fn one(mut sender: SendRequest<Full<Bytes>>, number: usize, round: usize) 
 async fn connect(stand: &Stand) -> Result<SendRequest<Full<Bytes>>> {
     let config = stand.place.pki.client(&["h2"])?;
     let socket = tokio::net::TcpStream::connect(loopback(stand.drover.port)).await?;
-    let stream =
-        tokio_rustls::TlsConnector::from(Arc::clone(&config)).connect(ServerName::try_from("localhost")?, socket).await?;
+    let stream = tokio_rustls::TlsConnector::from(Arc::clone(&config))
+        .connect(ServerName::try_from("localhost")?, socket)
+        .await?;
     let (sender, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
     tokio::spawn(async move { drop(connection.await) });

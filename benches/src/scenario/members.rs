@@ -56,7 +56,9 @@ fn members(count: usize) -> impl Iterator<Item = (usize, String)> {
 #[expect(clippy::print_stdout, reason = "the figure is this command's output")]
 pub fn run(args: &Args) -> Result<()> {
     let count = args.count.unwrap_or(1_000_000);
-    println!("### {USERS} users, {GROUPS} groups, {count} memberships (goals: ≤ 500 MB; a change in force within 50 ms)\n");
+    println!(
+        "### {USERS} users, {GROUPS} groups, {count} memberships (goals: ≤ 500 MB; a change in force within 50 ms)\n"
+    );
     println!(
         "| | memory, MB | start, s | memory after {CHANGES} changes, MB | a change in force after, ms: p50 | p99 |\n|---|---|---|---|---|---|"
     );
@@ -137,13 +139,19 @@ fn served(count: usize) -> Result<()> {
     let users: Vec<usize> = (names::USERS..USERS).collect();
     let path = format!("{KINDS}/users");
     admin.create_all(&stand, &path, &users, |user| {
-        object("User", &names::user(*user), json!({"username": format!("bench{user}"), "displayName": format!("Bench {user}")}))
+        object(
+            "User",
+            &names::user(*user),
+            json!({"username": format!("bench{user}"), "displayName": format!("Bench {user}")}),
+        )
     })?;
     let mut groups: BTreeMap<usize, Vec<String>> = (0..GROUPS).map(|group| (group, Vec::new())).collect();
     members(count).for_each(|(of, member)| groups.entry(of).or_default().push(member));
     let groups: Vec<_> = groups.into_iter().collect();
     let path = format!("{KINDS}/groups");
-    admin.create_all(&stand, &path, &groups, |(of, members)| object("Group", &group(*of), json!({"members": members})))?;
+    admin.create_all(&stand, &path, &groups, |(of, members)| {
+        object("Group", &group(*of), json!({"members": members}))
+    })?;
 
     let started = stand.restart(&options)?;
     let pid = stand.drover.pid().context("no process")?;
@@ -155,7 +163,11 @@ fn served(count: usize) -> Result<()> {
         ensure!(is_let_in(&mut hands.1)? != comes, "there is no change to see");
         if comes {
             let member = json!({"groupName": &*group(PROBED), "principalId": local(PROBE)});
-            admin.create(&mut hands.0, &format!("{KINDS}/groupmembers"), &object("GroupMember", "gm-bench-new", member))?;
+            admin.create(
+                &mut hands.0,
+                &format!("{KINDS}/groupmembers"),
+                &object("GroupMember", "gm-bench-new", member),
+            )?;
         } else {
             admin.delete(&mut hands.0, &format!("{KINDS}/groupmembers/gm-bench-new"))?;
         }

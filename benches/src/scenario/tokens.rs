@@ -35,13 +35,18 @@ pub struct Callers {
 /// Prints time and instructions.
 #[expect(clippy::print_stdout, reason = "the figure is this command's output")]
 pub fn run(args: &Args) -> Result<()> {
-    println!("### A request's caller by token (goals: ≤ 3 µs with the hash at both sizes; ≤ 8,000 instructions beside it)\n");
-    println!("| tokens | users | µs, p50 | p99 of batches of 64 | of it the hash, µs | instructions beside the hash |\n|---|---|---|---|---|---|");
+    println!(
+        "### A request's caller by token (goals: ≤ 3 µs with the hash at both sizes; ≤ 8,000 instructions beside it)\n"
+    );
+    println!(
+        "| tokens | users | µs, p50 | p99 of batches of 64 | of it the hash, µs | instructions beside the hash |\n|---|---|---|---|---|---|"
+    );
     let hash = instructions(1000, true)?;
     for tokens in [1000, args.count.unwrap_or(1_000_000)] {
         let world = world(tokens);
         let door = Door::new();
-        let requests = (0..tokens.min(ASKED)).map(|number| bearer(&names::token(number))).collect::<Result<Vec<_>>>()?;
+        let requests =
+            (0..tokens.min(ASKED)).map(|number| bearer(&names::token(number))).collect::<Result<Vec<_>>>()?;
         let texts: Vec<String> = (0..requests.len()).map(names::token).collect();
         ensure!(known(&door, &world, &requests) == requests.len(), "a token is not known");
         let whole = time(requests.len(), rounds(args, tokens), |number, now| {
