@@ -107,7 +107,7 @@ async fn a_connection_that_died_without_a_sign_is_replaced() {
     let both = AuthConfigSpec {
         servers: vec![slapd.host(), other.host()],
         certificate,
-        connection_timeout: Some(4000),
+        connection_timeout: Some(8000),
         ..spec(&slapd)
     };
     let provider = provider(&both);
