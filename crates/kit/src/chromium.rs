@@ -147,11 +147,12 @@ impl Chromium {
     }
 
     async fn find(&self, selector: &str) -> String {
-        let found = self.try_post("element", &json!({"using": "css selector", "value": selector})).await;
-        match found {
-            Ok(element) => element[ELEMENT].as_str().expect("an element").to_owned(),
-            Err(error) => panic!("{error} at {}: {}", self.url().await, self.get("source").await),
-        }
+        // A page that is on its way has not all of its elements yet.
+        wait::until(&format!("`{selector}` on the page"), || async {
+            let found = self.try_post("element", &json!({"using": "css selector", "value": selector})).await;
+            Some(found.ok()?[ELEMENT].as_str()?.to_owned())
+        })
+        .await
     }
 
     async fn get(&self, command: &str) -> Value {
